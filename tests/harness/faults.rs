@@ -1,0 +1,176 @@
+//! Servers and connections that do what they shouldn't, on real sockets.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+
+use crate::rig::{Rig, python, scratch, servers};
+
+/// A listener that ends with this value.
+#[derive(Debug)]
+pub struct Fault {
+    /// Where it listens.
+    pub address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Fault {
+    /// `http://127.0.0.1:PORT`
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A server that gives every request the same answer, whatever it asks.
+pub fn answering(head: &str, body: &str) -> Fault {
+    let answer = format!(
+        "HTTP/1.1 {head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    listen(move |mut client| {
+        let answer = answer.clone();
+        async move {
+            let mut request = [0; 16 * 1024];
+            let _ = client.read(&mut request).await;
+            let _ = client.write_all(answer.as_bytes()).await;
+            let _ = client.shutdown().await;
+        }
+    })
+}
+
+/// The page that a hotel's Wi-Fi puts before everything.
+pub fn captive_portal() -> Fault {
+    answering(
+        "200 OK\r\nContent-Type: text/html",
+        "<html><body><h1>Welcome! Please sign in to the Wi-Fi</h1></body></html>",
+    )
+}
+
+/// The same, by a redirect.
+pub fn redirecting_portal() -> Fault {
+    answering(
+        "302 Found\r\nLocation: http://127.0.0.1:9/login\r\nContent-Type: text/html",
+        "<a href=\"/login\">Sign in</a>",
+    )
+}
+
+/// A port on which nothing listens.
+pub fn closed_port() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+/// A server that takes connections and never says a word.
+pub fn silent() -> Fault {
+    listen(|client| async move {
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        drop(client);
+    })
+}
+
+/// A way to another server with so many bytes a second towards it, which counts them.
+#[derive(Debug)]
+pub struct Throttle {
+    /// Its own address.
+    pub fault: Fault,
+    sent: Arc<AtomicU64>,
+}
+
+impl Throttle {
+    /// In front of `http://HOST:PORT`.
+    pub fn before(endpoint: &str, bytes_per_second: u32) -> Self {
+        let target = endpoint.strip_prefix("http://").unwrap().to_owned();
+        let sent = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&sent);
+        let fault = listen(move |client| {
+            let (target, counter) = (target.clone(), Arc::clone(&counter));
+            async move {
+                let Ok(server) = TcpStream::connect(&target).await else { return };
+                let (mut from_client, mut to_client) = client.into_split();
+                let (mut from_server, mut to_server) = server.into_split();
+                let back = tokio::io::copy(&mut from_server, &mut to_client);
+                let forth = async {
+                    let mut buffer = [0; 16 * 1024];
+                    while let Ok(len @ 1..) = from_client.read(&mut buffer).await {
+                        let share =
+                            f64::from(u32::try_from(len).unwrap()) / f64::from(bytes_per_second);
+                        tokio::time::sleep(Duration::from_secs_f64(share)).await;
+                        if to_server.write_all(&buffer[..len]).await.is_err() {
+                            break;
+                        }
+                        counter.fetch_add(len as u64, Ordering::Relaxed);
+                    }
+                    let _ = to_server.shutdown().await;
+                };
+                let _ = tokio::join!(back, forth);
+            }
+        });
+        Self { fault, sent }
+    }
+
+    /// How many bytes went through towards the server.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+}
+
+/// HTTPS before an HTTP server, with a certificate that only its own file vouches for.
+#[derive(Debug)]
+pub struct Https {
+    /// `https://127.0.0.1:PORT`
+    pub url: String,
+    folder: TempDir,
+    _rig: Rig,
+}
+
+impl Https {
+    /// In front of `http://HOST:PORT`.
+    pub fn before(endpoint: &str) -> Self {
+        let folder = scratch();
+        let rig = Rig::start(
+            Command::new(python()).arg(servers().join("https.py")).arg(folder.path()).arg(endpoint),
+        );
+        Self { url: rig.ready.clone(), folder, _rig: rig }
+    }
+
+    /// The certificate.
+    pub fn certificate(&self) -> std::path::PathBuf {
+        self.folder.path().join("cert.pem")
+    }
+}
+
+fn listen<F, H>(handle: H) -> Fault
+where
+    H: Fn(TcpStream) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = runtime().block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = runtime().spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(handle(client));
+        }
+    });
+    Fault { address, task }
+}
+
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+    })
+}

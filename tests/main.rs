@@ -1,0 +1,4 @@
+//! Everything that Lapse promises, tried from outside.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on must stop, loudly")]
+
+mod conformance;

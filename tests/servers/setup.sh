@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Sets up what the tests need beside cargo and a C compiler: Debian packages, and Python's in .cache/servers.
+# What can't be had is named, and then nothing runs.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+# A file or command that shows that a package is there, and the package.
+wanted="
+curl curl
+openssl openssl
+python3 python3
+setpriv util-linux
+dbus-daemon dbus
+dbus-send dbus-bin
+gnome-keyring-daemon gnome-keyring
+secret-tool libsecret-tools
+Xvfb xvfb
+xclip xclip
+zsh zsh
+fish fish
+/usr/lib/*/faketime/libfaketimeMT.so.1 libfaketime
+"
+missing=()
+while read -r sign package; do
+  if [ -n "$sign" ] && ! command -v "$sign" >/dev/null && ! compgen -G "$sign" >/dev/null; then missing+=("$package"); fi
+done <<<"$wanted"
+if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then missing+=(python3-venv); fi
+
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" = 0 ]; then as_root=()
+  elif sudo -n true 2>/dev/null; then as_root=(sudo -n)
+  else
+    echo "These packages are missing: ${missing[*]}. Install them: sudo apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+  echo "installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+# venv FOLDER REQUIREMENTS: made anew when the requirements change
+venv() {
+  if cmp -s "$2" ".cache/$1/requirements.txt"; then return; fi
+  echo "setting up .cache/$1"
+  rm -rf ".cache/$1"
+  python3 -m venv ".cache/$1"
+  ".cache/$1/bin/pip" install --quiet --disable-pip-version-check --requirement "$2"
+  cp "$2" ".cache/$1/requirements.txt"
+}
+mkdir -p .cache
+venv servers tests/servers/requirements.txt

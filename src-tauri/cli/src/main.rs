@@ -1,2 +1,93 @@
-//! lapse
-fn main(){}
+//! `lapse`: share a file by a link that expires, from the command line.
+
+mod args;
+mod clipboard;
+mod commands;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser as _;
+use lapse_core::{Code, Error, Home, KeychainChoice, Lapse, Options, StoreHost};
+
+use args::{Args, Command};
+use commands::Outcome;
+use output::Output;
+
+/// How long an upload that was interrupted may take to clear up after itself.
+const CLEARING_UP: Duration = Duration::from_secs(5);
+
+fn main() -> ExitCode {
+    log_to_stderr();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return output::usage(&error),
+    };
+    let output = Output::new(args.json);
+    let Some(command) = args.command else {
+        output.start();
+        return ExitCode::SUCCESS;
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let hint = "Close some programs, then try again.";
+            return output.fail(&Error::new(Code::Disk, format!("can't start: {error}"), hint));
+        }
+    };
+    let code = match runtime.block_on(run(command, &output)) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::from(1),
+        Ok(Outcome::Partly) => ExitCode::from(3),
+        Err(error) => output.fail(&error),
+    };
+    // A read of standard input that nobody ends would keep the runtime.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run(command: Command, output: &Output) -> Result<Outcome, Error> {
+    match &command {
+        Command::Completions { shell } => return Ok(commands::completions(*shell)),
+        Command::HoldClipboard { seconds } => return clipboard::hold(*seconds),
+        _ => {}
+    }
+    let program = std::env::current_exe().map_err(|error| {
+        Error::new(Code::Disk, "lapse can't find its own program", "Call it by its full path.").caused_by(error)
+    })?;
+    let lapse = Lapse::open(Options {
+        home: Home::from_env()?,
+        keychain: KeychainChoice::FromEnv,
+        store_host: StoreHost::Program(program),
+        sink: Arc::new(progress::Screen::new(output.is_json())),
+    })?;
+    if let Command::Store { command: args::Store::Run { background } } = command {
+        return commands::store::run(&lapse, output, background).await;
+    }
+    let mut work = std::pin::pin!(commands::run(&lapse, output, command));
+    tokio::select! {
+        outcome = &mut work => outcome,
+        () = interrupted() => {
+            lapse.interrupt();
+            // An upload gives its parts up; anything else is simply dropped.
+            let _ = tokio::time::timeout(CLEARING_UP, work).await;
+            Err(Error::new(Code::Interrupted, "stopped", "Nothing that was shared before has changed."))
+        }
+    }
+}
+
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Only where RUST_LOG asks for it, and never wider than secrets allow.
+fn log_to_stderr() {
+    let Ok(wanted) = std::env::var("RUST_LOG") else { return };
+    let filter = tracing_subscriber::EnvFilter::new(lapse_core::log_filter(&wanted));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,1 +1,24 @@
-//! Lapse core.
+//! Everything Lapse does, with no user interface in it.
+//!
+//! A front end opens [`Lapse`], asks it for something, and hears what happens through an
+//! [`event::Sink`]. Data flows one way: front end → core → sink.
+
+mod clock;
+pub mod error;
+pub mod event;
+mod history;
+mod home;
+pub mod keychain;
+mod lapse;
+mod local;
+pub mod profile;
+pub mod settings;
+pub mod share;
+pub mod storage;
+mod transfer;
+
+pub use clock::ServerClock;
+pub use error::{Code, Error, Result};
+pub use home::Home;
+pub use lapse::{KeychainChoice, Lapse, Options, log_filter};
+pub use local::{Status as StoreStatus, StoreHost};

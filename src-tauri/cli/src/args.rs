@@ -1,0 +1,202 @@
+//! The words of the command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Parser, Subcommand};
+use clap_complete::Shell;
+use lapse_core::share::{Expiry, ShareId};
+
+/// Share a file by a link that expires.
+#[derive(Debug, Parser)]
+#[command(name = "lapse", version, disable_help_subcommand = true, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// Print one JSON object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Put files into the bucket and print a link to each
+    Share(ShareArgs),
+    /// List shares, the newest first
+    List,
+    /// Show everything known of one share
+    Show {
+        /// The share's id, or its beginning
+        id: ShareId,
+    },
+    /// Print the link of a share again
+    Link {
+        /// The share's id, or its beginning
+        id: ShareId,
+        #[command(flatten)]
+        copy: Copy,
+    },
+    /// Ask the storage what is true of links (of all that live, if no ID is given)
+    Check {
+        /// The shares' ids, or their beginnings
+        ids: Vec<ShareId>,
+    },
+    /// Make a new link to a share; the old one keeps its end
+    Extend {
+        /// The share's id, or its beginning
+        id: ShareId,
+        /// How long the new link lives: 30s, 15m, 6h, 1d, up to 7d
+        #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+        expires: Expiry,
+        #[command(flatten)]
+        copy: Copy,
+    },
+    /// Take shares back: delete their objects and see that every link is refused
+    Revoke {
+        /// The shares' ids, or their beginnings
+        #[arg(required = true)]
+        ids: Vec<ShareId>,
+    },
+    /// Where shares go: buckets and how to sign in
+    Profile {
+        #[command(subcommand)]
+        command: Profile,
+    },
+    /// The store inside Lapse, for files that stay on this computer
+    Store {
+        #[command(subcommand)]
+        command: Store,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Keep what standard input holds on the clipboard until something else is copied
+    #[command(hide = true)]
+    HoldClipboard {
+        /// Let go after this time
+        seconds: u64,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShareArgs {
+    /// Files; `-` for standard input; `s3://BUCKET/KEY` for an object that is in a bucket already
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<OsString>,
+    /// How long the link lives: 30s, 15m, 6h, 1d (if nothing is said), up to 7d
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) expires: Option<Expiry>,
+    /// The name that recipients see (for one file)
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Show images, video, audio, PDF and plain text in the browser instead of downloading them
+    #[arg(long)]
+    pub(crate) inline: bool,
+    /// The profile to share with, instead of the one in use
+    #[arg(long)]
+    pub(crate) profile: Option<String>,
+    #[command(flatten)]
+    pub(crate) copy: Copy,
+}
+
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Copy {
+    /// Draw the link as a QR code too
+    #[arg(long)]
+    pub(crate) qr: bool,
+    /// Leave the clipboard alone
+    #[arg(long)]
+    pub(crate) no_copy: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Profile {
+    /// Add a bucket, once its keys open it
+    Add(Box<ProfileArgs>),
+    /// List profiles
+    List,
+    /// Show a profile and what its last check found
+    Show {
+        /// The profile's name
+        name: String,
+    },
+    /// Share with this profile from now on
+    Use {
+        /// The profile's name
+        name: String,
+    },
+    /// Try on the real bucket what links rely on
+    Check {
+        /// The profile's name; the one in use if none is given
+        name: Option<String>,
+    },
+    /// Forget a profile and its secret; the bucket isn't touched
+    Remove {
+        /// The profile's name
+        name: String,
+        /// Remove it though links of it live; they can't be taken back from here afterwards
+        #[arg(long)]
+        keep_links: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("sign_in").required(true))]
+pub(crate) struct ProfileArgs {
+    /// What to call it
+    pub(crate) name: String,
+    /// aws, r2, b2, wasabi, digitalocean, hetzner, scaleway, garage, ceph, seaweedfs, minio or other
+    #[arg(long, default_value = "other")]
+    pub(crate) provider: String,
+    /// Scheme and host of the server, where the provider's own isn't meant
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// The bucket's region
+    #[arg(long)]
+    pub(crate) region: Option<String>,
+    /// The bucket
+    #[arg(long)]
+    pub(crate) bucket: String,
+    /// What object keys begin with
+    #[arg(long)]
+    pub(crate) prefix: Option<String>,
+    /// Put the bucket into the path rather than the host name
+    #[arg(long)]
+    pub(crate) path_style: bool,
+    /// The access key's id; its secret is asked for, or read with --secret-stdin
+    #[arg(long, value_name = "ID", group = "sign_in")]
+    pub(crate) access_key: Option<String>,
+    /// Read the secret from standard input
+    #[arg(long, requires = "access_key")]
+    pub(crate) secret_stdin: bool,
+    /// Sign in as this profile of the AWS tools (keys, SSO or a role)
+    #[arg(long, value_name = "NAME", group = "sign_in")]
+    pub(crate) aws_profile: Option<String>,
+    /// Sign in as the AWS tools do with no profile named (environment, files, the machine's role)
+    #[arg(long, group = "sign_in")]
+    pub(crate) aws_default: bool,
+    /// PEM certificates to trust beside the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Make the bucket if it isn't there
+    #[arg(long)]
+    pub(crate) create_bucket: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Store {
+    /// Host the store until Ctrl-C
+    Run {
+        /// Let go of the terminal, and end when no link needs it
+        #[arg(long, hide = true)]
+        background: bool,
+    },
+    /// Say whether the store runs, and where
+    Status,
+    /// End the process that hosts the store; its links sleep until it runs again
+    Stop,
+    /// Print what other S3 clients need, as shell exports
+    Env,
+}

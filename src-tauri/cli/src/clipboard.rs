@@ -1,0 +1,86 @@
+//! Puts links on the clipboard, and says so only if they are really there.
+//!
+//! Under X11 and Wayland the contents of the clipboard end with the program that put them there, and
+//! `lapse` ends at once. So a child keeps them: it gets the text by a pipe, never as an argument.
+
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use arboard::Clipboard;
+use lapse_core::{Code, Error};
+
+use crate::commands::Outcome;
+
+/// How long to wait until the clipboard really gives the link back.
+const ARRIVES: Duration = Duration::from_secs(1);
+
+/// Copies a text that is of use for so many seconds. Gives whether it is on the clipboard now.
+pub(crate) fn copy(text: &str, seconds: u64) -> bool {
+    if !has_one() || !start_holder(text, seconds) {
+        return false;
+    }
+    let began = Instant::now();
+    while began.elapsed() < ARRIVES {
+        let held = Clipboard::new().and_then(|mut clipboard| clipboard.get_text());
+        if held.is_ok_and(|held| held == text) {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
+}
+
+/// Without a screen there is nothing to copy to, and looking for it would take time.
+fn has_one() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    cfg!(not(target_os = "linux")) || set("WAYLAND_DISPLAY") || set("DISPLAY")
+}
+
+fn start_holder(text: &str, seconds: u64) -> bool {
+    let Ok(program) = std::env::current_exe() else { return false };
+    let child = Command::new(program)
+        .args(["hold-clipboard", &seconds.to_string()])
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(mut child) = child else { return false };
+    child.stdin.take().is_some_and(|mut stdin| stdin.write_all(text.as_bytes()).is_ok())
+}
+
+/// The child: holds what standard input gave until something else is copied, or it is of no more use.
+pub(crate) fn hold(seconds: u64) -> Result<Outcome, Error> {
+    // Own session: closing the terminal doesn't take the link away. It fails only where we have one.
+    #[cfg(unix)]
+    let _ = rustix::process::setsid();
+    let failed = |cause: String| {
+        Error::new(Code::Usage, format!("the clipboard can't be used: {cause}"), "Copy the printed link by hand.")
+    };
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).map_err(|error| failed(error.to_string()))?;
+    let mut clipboard = Clipboard::new().map_err(|error| failed(error.to_string()))?;
+    let until = Instant::now() + Duration::from_secs(seconds);
+    set(&mut clipboard, text, until).map_err(|error| failed(error.to_string()))?;
+    Ok(Outcome::Done)
+}
+
+#[cfg(target_os = "linux")]
+fn set(clipboard: &mut Clipboard, text: String, until: Instant) -> Result<(), arboard::Error> {
+    use arboard::SetExtLinux as _;
+    // Clipboard managers that keep a history leave out what is marked so.
+    clipboard.set().exclude_from_history().wait_until(until).text(text)
+}
+
+#[cfg(windows)]
+fn set(clipboard: &mut Clipboard, text: String, _: Instant) -> Result<(), arboard::Error> {
+    use arboard::SetExtWindows as _;
+    clipboard.set().exclude_from_cloud().exclude_from_history().text(text)
+}
+
+#[cfg(target_os = "macos")]
+fn set(clipboard: &mut Clipboard, text: String, _: Instant) -> Result<(), arboard::Error> {
+    use arboard::SetExtApple as _;
+    clipboard.set().exclude_from_history().text(text)
+}

@@ -1,0 +1,57 @@
+//! One function a command: parse, ask core, print.
+
+mod profile;
+mod share;
+pub(crate) mod store;
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+use lapse_core::{Error, Lapse};
+
+use crate::args::{Args, Command};
+use crate::output::Output;
+
+/// How a command ended, where it didn't fail as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All of it worked.
+    Done,
+    /// None of it did; each part was told.
+    Failed,
+    /// Some of it did; the rest was told.
+    Partly,
+}
+
+impl Outcome {
+    /// Of `all` parts, `failed` didn't work.
+    fn of(failed: usize, all: usize) -> Self {
+        match failed {
+            0 => Self::Done,
+            _ if failed == all => Self::Failed,
+            _ => Self::Partly,
+        }
+    }
+}
+
+pub(crate) async fn run(lapse: &Lapse, output: &Output, command: Command) -> Result<Outcome, Error> {
+    match command {
+        Command::Share(args) => share::share(lapse, output, args).await,
+        Command::List => share::list(lapse, output),
+        Command::Show { id } => share::show(lapse, output, &id),
+        Command::Link { id, copy } => share::link(lapse, output, &id, copy).await,
+        Command::Check { ids } => share::check(lapse, output, &ids).await,
+        Command::Extend { id, expires, copy } => share::extend(lapse, output, &id, expires, copy).await,
+        Command::Revoke { ids } => share::revoke(lapse, output, &ids).await,
+        Command::Profile { command } => profile::run(lapse, output, command).await,
+        Command::Store { command } => store::command(lapse, output, command).await,
+        Command::Completions { shell } => Ok(completions(shell)),
+        Command::HoldClipboard { seconds } => crate::clipboard::hold(seconds),
+    }
+}
+
+pub(crate) fn completions(shell: Shell) -> Outcome {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "lapse", &mut script);
+    Output::new(false).line(String::from_utf8_lossy(&script).trim_end());
+    Outcome::Done
+}

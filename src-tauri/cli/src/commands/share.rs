@@ -1,0 +1,269 @@
+//! Shares and their links.
+
+use jiff::Timestamp;
+use lapse_core::share::{Expiry, Known, Request, ShareId, Shared, Source, State};
+use lapse_core::{Code, Error, Lapse};
+use qrcode::QrCode;
+use qrcode::render::unicode::Dense1x2;
+use serde_json::json;
+
+use super::Outcome;
+use crate::args::{Copy, ShareArgs};
+use crate::clipboard;
+use crate::output::{Output, clock, columns, is_terminal, sentence, size};
+
+pub(crate) async fn share(lapse: &Lapse, output: &Output, args: ShareArgs) -> Result<Outcome, Error> {
+    if args.name.is_some() && args.files.len() > 1 {
+        return Err(usage("--name is for one file", "Share the files one by one, each with its name."));
+    }
+    let sources = args.files.iter().map(|word| Source::parse(word)).collect::<Result<Vec<_>, _>>()?;
+    if sources.iter().any(|source| matches!(source, Source::Stdin)) && args.name.is_none() {
+        return Err(usage("standard input has no name of its own", "Add --name, like --name report.pdf."));
+    }
+    let all = sources.len();
+    let mut links = Links::new(args.copy);
+    let mut failed = 0;
+    for source in sources {
+        let request = Request {
+            source,
+            name: args.name.clone(),
+            expires: args.expires,
+            inline: args.inline,
+            profile: args.profile.clone(),
+        };
+        match lapse.share(request).await {
+            Ok(shared) => links.give(*output, &shared),
+            // The only file: its error is the command's.
+            Err(error) if all == 1 => return Err(error),
+            Err(error) => {
+                output.tell(&error);
+                failed += 1;
+            }
+        }
+    }
+    links.copy(*output);
+    Ok(Outcome::of(failed, all))
+}
+
+pub(crate) async fn link(lapse: &Lapse, output: &Output, id: &ShareId, copy: Copy) -> Result<Outcome, Error> {
+    let shared = lapse.link(id).await?;
+    Ok(Links::give_one(*output, copy, &shared))
+}
+
+pub(crate) async fn extend(
+    lapse: &Lapse,
+    output: &Output,
+    id: &ShareId,
+    expires: Expiry,
+    copy: Copy,
+) -> Result<Outcome, Error> {
+    let shared = lapse.extend(id, expires).await?;
+    Ok(Links::give_one(*output, copy, &shared))
+}
+
+pub(crate) fn list(lapse: &Lapse, output: &Output) -> Result<Outcome, Error> {
+    let known = lapse.list()?;
+    if output.is_json() {
+        for known in &known {
+            output.share(&known.share, &known.state, None);
+        }
+    } else if known.is_empty() {
+        output.aside("Nothing was shared yet. Begin with: lapse share FILE");
+    } else {
+        output.line(&table(&known));
+    }
+    Ok(Outcome::Done)
+}
+
+pub(crate) fn show(lapse: &Lapse, output: &Output, id: &ShareId) -> Result<Outcome, Error> {
+    let known = lapse.show(id)?;
+    let share = &known.share;
+    if output.is_json() {
+        let links: Vec<_> = share
+            .links
+            .iter()
+            .map(|link| {
+                json!({
+                    "signed_at": link.facts.signed_at.to_string(),
+                    "expires_at": link.facts.ends_at().to_string(),
+                    "access_key": link.facts.access_key,
+                    "limited_by": link.limited_by,
+                    "checked_at": link.checked.map(|(at, _)| at.to_string()),
+                    "seen": link.checked.map(|(_, seen)| seen),
+                })
+            })
+            .collect();
+        output.share_with(&known, json!({ "bucket": share.bucket, "key": share.key, "links": links }));
+        return Ok(Outcome::Done);
+    }
+    let mut rows = vec![
+        row("id", share.id.as_str()),
+        row("name", &share.name),
+        row("size", &size(share.size)),
+        row("state", &format!("{}: {}", known.state.as_str(), sentence(&known))),
+        row("profile", &share.profile),
+        row("object", &format!("s3://{}/{}", share.bucket, share.key)),
+        row("shared", &clock(share.created_at)),
+    ];
+    for (number, link) in share.links.iter().enumerate() {
+        let seen = match link.checked {
+            Some((at, seen)) => format!("{} when checked {}", seen.as_str().replace('_', " "), clock(at)),
+            None => "not checked".to_owned(),
+        };
+        let facts = &link.facts;
+        let end = clock(facts.ends_at());
+        rows.push(row(&format!("link {}", number + 1), &format!("ends {end}, signed by {}, {seen}", facts.access_key)));
+    }
+    output.line(&columns(&rows));
+    Ok(Outcome::Done)
+}
+
+fn row(name: &str, value: &str) -> Vec<String> {
+    vec![name.to_owned(), value.to_owned()]
+}
+
+pub(crate) async fn check(lapse: &Lapse, output: &Output, ids: &[ShareId]) -> Result<Outcome, Error> {
+    let checked = lapse.check(ids).await?;
+    if checked.is_empty() {
+        output.aside("No link is alive.");
+        return Ok(Outcome::Done);
+    }
+    let all = checked.len();
+    let mut failed = 0;
+    let mut asked = Vec::new();
+    for known in checked {
+        match known {
+            Ok(known) => asked.push(known),
+            Err(error) => {
+                output.tell(&error);
+                failed += 1;
+            }
+        }
+    }
+    if output.is_json() {
+        for known in &asked {
+            let at = known.share.checked_at().map(|at| at.to_string());
+            output.share_with(known, json!({ "checked_at": at }));
+        }
+    } else if !asked.is_empty() {
+        output.line(&table(&asked));
+    }
+    let unknown = State::Unreachable(lapse_core::share::Unreachable::NoAnswer);
+    failed += asked.iter().filter(|known| known.state == unknown).count();
+    Ok(Outcome::of(failed, all))
+}
+
+pub(crate) async fn revoke(lapse: &Lapse, output: &Output, ids: &[ShareId]) -> Result<Outcome, Error> {
+    let mut failed = 0;
+    for id in ids {
+        let revoked = match lapse.revoke(id).await {
+            Ok(revoked) => revoked,
+            Err(error) if ids.len() == 1 => return Err(error),
+            Err(error) => {
+                output.tell(&error);
+                failed += 1;
+                continue;
+            }
+        };
+        if output.is_json() {
+            output.json(&revoked);
+        } else {
+            let verb = if revoked.refused == 1 { "refuses" } else { "refuse" };
+            let links = if revoked.checked == 1 { "link" } else { "links" };
+            output.line(&format!(
+                "{}: deleted. Checked: {} of {} {links} now {verb} access.",
+                revoked.id, revoked.refused, revoked.checked
+            ));
+        }
+        if revoked.refused < revoked.checked {
+            output.aside("lapse: not every link could be seen to be refused. Ask again with `lapse check`.");
+            failed += 1;
+        }
+    }
+    Ok(Outcome::of(failed, ids.len()))
+}
+
+fn table(known: &[Known]) -> String {
+    let mut rows = vec![["ID", "STATE", "NAME", "SIZE", "PROFILE", ""].map(str::to_owned).to_vec()];
+    rows.extend(known.iter().map(|known| {
+        let share = &known.share;
+        vec![
+            share.id.to_string(),
+            known.state.as_str().replace('_', " "),
+            shortened(&share.name),
+            size(share.size),
+            share.profile.clone(),
+            sentence(known),
+        ]
+    }));
+    columns(&rows)
+}
+
+/// A long name loses its middle: the beginning and the extension tell files apart.
+fn shortened(name: &str) -> String {
+    const MOST: usize = 40;
+    let letters: Vec<char> = name.chars().collect();
+    if letters.len() <= MOST {
+        return name.to_owned();
+    }
+    let (head, tail) = (&letters[..MOST - 13], &letters[letters.len() - 12..]);
+    format!("{}…{}", head.iter().collect::<String>(), tail.iter().collect::<String>())
+}
+
+fn usage(message: &str, hint: &str) -> Error {
+    Error::new(Code::Usage, message, hint)
+}
+
+/// Links that were given, on their way to the clipboard.
+struct Links {
+    how: Copy,
+    text: Vec<String>,
+    until: Timestamp,
+}
+
+impl Links {
+    fn new(how: Copy) -> Self {
+        Self { how, text: Vec::new(), until: Timestamp::now() }
+    }
+
+    fn give_one(output: Output, how: Copy, shared: &Shared) -> Outcome {
+        let mut links = Self::new(how);
+        links.give(output, shared);
+        links.copy(output);
+        Outcome::Done
+    }
+
+    /// Prints a link: alone on standard output, with all else beside it.
+    fn give(&mut self, output: Output, shared: &Shared) {
+        let url = shared.url.expose();
+        if output.is_json() {
+            output.share(&shared.share, &shared.state, Some(url));
+        } else {
+            output.line(url);
+        }
+        if self.how.qr {
+            match QrCode::new(url) {
+                Ok(code) => output.aside(&code.render::<Dense1x2>().build()),
+                Err(_) => output.aside("lapse: the link is too long for a QR code."),
+            }
+        }
+        let end = shared.share.link().map(|link| link.facts.ends_at());
+        if is_terminal() {
+            let end = end.map(clock).unwrap_or_default();
+            output.aside(&format!("{}  {}  ends {end}", shared.share.id, shared.share.name));
+        }
+        self.until = self.until.max(end.unwrap_or(self.until));
+        self.text.push(url.clone());
+    }
+
+    fn copy(&self, output: Output) {
+        if self.how.no_copy || self.text.is_empty() {
+            return;
+        }
+        let seconds = u64::try_from(self.until.as_second() - Timestamp::now().as_second()).unwrap_or(0);
+        if clipboard::copy(&self.text.join("\n"), seconds) && is_terminal() {
+            let what = if self.text.len() == 1 { "The link is" } else { "The links are" };
+            output.aside(&format!("{what} on the clipboard."));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The store inside Lapse.
+
+use lapse_core::{Error, Lapse};
+
+use super::Outcome;
+use crate::args;
+use crate::output::{Output, columns};
+
+/// Hosts the store until it is told to stop.
+pub(crate) async fn run(lapse: &Lapse, output: &Output, background: bool) -> Result<Outcome, Error> {
+    if background {
+        lapse.run_store_in_background(told_to_stop()).await?;
+    } else {
+        let ready = |endpoint: &str| output.aside(&format!("The store runs at {endpoint}. Ctrl-C ends it."));
+        lapse.run_store(ready, told_to_stop()).await?;
+    }
+    Ok(Outcome::Done)
+}
+
+async fn told_to_stop() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = terminate.recv() => return,
+            interrupt = tokio::signal::ctrl_c() => if interrupt.is_ok() { return },
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+pub(crate) async fn command(lapse: &Lapse, output: &Output, command: args::Store) -> Result<Outcome, Error> {
+    match command {
+        args::Store::Run { background } => run(lapse, output, background).await,
+        args::Store::Status => status(lapse, output),
+        args::Store::Stop => {
+            let stopped = lapse.stop_store().await?;
+            output.aside(if stopped {
+                "The store is stopped. Its links work again when it runs: lapse store run"
+            } else {
+                "The store wasn't running."
+            });
+            Ok(Outcome::Done)
+        }
+        args::Store::Env => env(lapse, output).await,
+    }
+}
+
+fn status(lapse: &Lapse, output: &Output) -> Result<Outcome, Error> {
+    let status = lapse.store_status()?;
+    if output.is_json() {
+        output.json(&status);
+        return Ok(Outcome::Done);
+    }
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
+    let runs = match status.pid {
+        Some(pid) => format!("yes, process {pid}"),
+        None => "no".to_owned(),
+    };
+    output.line(&columns(&[
+        row("running", runs),
+        row("endpoint", status.endpoint.unwrap_or_else(|| "chosen at the first start".to_owned())),
+        row("bucket", status.bucket.to_owned()),
+        row("region", status.region.to_owned()),
+        row("folder", status.data_dir.display().to_string()),
+    ]));
+    Ok(Outcome::Done)
+}
+
+async fn env(lapse: &Lapse, output: &Output) -> Result<Outcome, Error> {
+    let (endpoint, keys) = lapse.store_env().await?;
+    let status = lapse.store_status()?;
+    for (name, value) in [
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        ("AWS_REGION", status.region),
+        ("AWS_ACCESS_KEY_ID", &keys.access_key),
+        ("AWS_SECRET_ACCESS_KEY", keys.secret.expose()),
+        ("BUCKET", status.bucket),
+    ] {
+        output.line(&format!("export {name}={value}"));
+    }
+    Ok(Outcome::Done)
+}

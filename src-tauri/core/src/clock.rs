@@ -1,0 +1,83 @@
+//! The server's time, as far as it is known.
+//!
+//! A link ends by the server's clock. Signing with a clock that is an hour off makes links that end an
+//! hour early, late, or never work; so each answer's `Date` corrects ours.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+use jiff::{SignedDuration, Timestamp};
+
+/// `Date` has whole seconds and the answer took time to arrive: less than this is no difference.
+const NOISE: i64 = 2;
+
+/// A clock shared by all that talk to one storage.
+#[derive(Debug, Clone, Default)]
+pub struct ServerClock {
+    offset: Arc<AtomicI64>,
+}
+
+impl ServerClock {
+    /// A clock that is `offset` seconds ahead of this computer's.
+    pub fn with_offset(offset: i64) -> Self {
+        Self { offset: Arc::new(AtomicI64::new(offset)) }
+    }
+
+    /// Seconds that the server is ahead of this computer (negative: behind).
+    pub fn offset(&self) -> i64 {
+        self.offset.load(Ordering::Relaxed)
+    }
+
+    /// The server's time now.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::now() + SignedDuration::from_secs(self.offset())
+    }
+
+    /// Learns from the `Date` header of an answer that just arrived.
+    pub(crate) fn learn(&self, date: &str) {
+        let Ok(server) = jiff::fmt::rfc2822::parse(date) else { return };
+        let ahead = server.timestamp().as_second() - Timestamp::now().as_second();
+        let offset = if ahead.abs() <= NOISE { 0 } else { ahead };
+        self.offset.store(offset, Ordering::Relaxed);
+    }
+}
+
+impl Intercept for ServerClock {
+    fn name(&self) -> &'static str {
+        "ServerClock"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(date) = context.response().headers().get("date") {
+            self.learn(date);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clock_follows_the_date_header() {
+        let clock = ServerClock::default();
+        let ahead = Timestamp::now() + SignedDuration::from_hours(1);
+        clock.learn(&ahead.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
+        assert!((3598..=3602).contains(&clock.offset()), "{}", clock.offset());
+        clock.learn("yesterday, more or less");
+        assert!(clock.offset() > 3000, "a date that can't be read changes nothing");
+        clock.learn(&Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
+        assert_eq!(clock.offset(), 0);
+    }
+}

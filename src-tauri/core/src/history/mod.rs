@@ -1,0 +1,364 @@
+//! The database of shares: facts, and never a secret or a link.
+
+mod schema;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use crate::share::{Fingerprint, Link, Origin, Share, ShareId, no_such_share};
+use crate::storage::probe::Finding;
+use crate::storage::{LinkFacts, Seen};
+use crate::{Code, Error, Result};
+
+/// The open database.
+#[derive(Debug)]
+pub(crate) struct History {
+    connection: Mutex<Connection>,
+    path: PathBuf,
+    /// Locks of uploads under way: whoever holds one is sending that share.
+    uploads: PathBuf,
+}
+
+impl History {
+    pub(crate) fn open(path: &Path, uploads: PathBuf) -> Result<Self> {
+        let connection = schema::open(path)?;
+        Ok(Self { connection: Mutex::new(connection), path: path.to_owned(), uploads })
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // A panic elsewhere leaves no half-done work: every change is one transaction.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self, error: rusqlite::Error) -> Error {
+        schema::explain(&self.path, error)
+    }
+
+    /// Writes down what is about to be uploaded, before anything is sent.
+    pub(crate) fn add(&self, share: &Share) -> Result<()> {
+        let (kind, path, fingerprint) = match &share.origin {
+            Origin::File { path, fingerprint } => ("file", Some(path_bytes(path)), Some(*fingerprint)),
+            Origin::Stdin => ("stdin", None, None),
+            Origin::Object => ("object", None, None),
+        };
+        self.connection()
+            .execute(
+                "INSERT INTO shares (id, profile, bucket, key, name, size, etag, created_at,
+                                     origin, origin_path, origin_size, origin_modified, origin_inode)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                params![
+                    share.id.as_str(),
+                    share.profile,
+                    share.bucket,
+                    share.key,
+                    share.name,
+                    signed(share.size),
+                    share.etag,
+                    share.created_at.as_second(),
+                    kind,
+                    path,
+                    fingerprint.map(|f| signed(f.size)),
+                    fingerprint.map(|f| f.modified),
+                    fingerprint.map(|f| f.inode.cast_signed()),
+                ],
+            )
+            .map(drop)
+            .map_err(|error| self.failed(error))
+    }
+
+    /// The object is there: its size and etag, and the first link, in one transaction.
+    pub(crate) fn uploaded(&self, id: &ShareId, size: u64, etag: &str, link: &Link) -> Result<()> {
+        let mut connection = self.connection();
+        let write = || -> rusqlite::Result<()> {
+            let transaction = connection.transaction()?;
+            transaction.execute(
+                "UPDATE shares SET size = ?2, etag = ?3 WHERE id = ?1",
+                params![id.as_str(), signed(size), etag],
+            )?;
+            insert_link(&transaction, id, link)?;
+            transaction.commit()
+        };
+        write().map_err(|error| self.failed(error))
+    }
+
+    /// One more link of a share.
+    pub(crate) fn add_link(&self, id: &ShareId, link: &Link) -> Result<()> {
+        insert_link(&self.connection(), id, link).map_err(|error| self.failed(error))
+    }
+
+    pub(crate) fn set_failed(&self, id: &ShareId, reason: &str) -> Result<()> {
+        self.change("UPDATE shares SET failed = ?2 WHERE id = ?1", params![id.as_str(), reason])
+    }
+
+    pub(crate) fn set_revoked(&self, id: &ShareId, at: Timestamp) -> Result<()> {
+        self.change("UPDATE shares SET revoked_at = ?2 WHERE id = ?1", params![id.as_str(), at.as_second()])
+    }
+
+    pub(crate) fn set_cleaned(&self, id: &ShareId, at: Timestamp) -> Result<()> {
+        self.change("UPDATE shares SET cleaned_at = ?2 WHERE id = ?1", params![id.as_str(), at.as_second()])
+    }
+
+    pub(crate) fn set_seen(&self, link: i64, at: Timestamp, seen: Seen) -> Result<()> {
+        self.change(
+            "UPDATE links SET checked_at = ?2, seen = ?3 WHERE id = ?1",
+            params![link, at.as_second(), seen.as_str()],
+        )
+    }
+
+    fn change(&self, sql: &str, values: impl rusqlite::Params) -> Result<()> {
+        self.connection().execute(sql, values).map(drop).map_err(|error| self.failed(error))
+    }
+
+    /// The share that an id, or the beginning of just one, names.
+    pub(crate) fn find(&self, id: &ShareId) -> Result<Share> {
+        let pattern = format!("{}%", id.as_str());
+        let mut found = self.select("WHERE s.id LIKE ?1 ORDER BY s.created_at DESC LIMIT 2", params![pattern])?;
+        match (found.pop(), found.is_empty()) {
+            (Some(share), true) => Ok(share),
+            (Some(_), false) => Err(Error::new(
+                Code::NoSuchShare,
+                format!("«{id}» is the beginning of more than one share's id"),
+                "Write more of it; `lapse list` shows them whole.",
+            )),
+            (None, _) => Err(no_such_share(id.as_str())),
+        }
+    }
+
+    /// Every share, the newest first.
+    pub(crate) fn all(&self) -> Result<Vec<Share>> {
+        self.select("ORDER BY s.created_at DESC, s.rowid DESC", [])
+    }
+
+    /// Objects of a profile that may be due for cleaning up.
+    pub(crate) fn uncleaned(&self, profile: &str) -> Result<Vec<Share>> {
+        self.select(
+            "WHERE s.profile = ?1 AND s.origin = 'file' AND s.etag IS NOT NULL
+               AND s.revoked_at IS NULL AND s.cleaned_at IS NULL ORDER BY s.created_at",
+            params![profile],
+        )
+    }
+
+    /// Whether any share of a profile has a link that ends after `now`.
+    pub(crate) fn has_live_links(&self, profile: &str, now: Timestamp) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM shares s JOIN links l ON l.share = s.id
+                    WHERE s.profile = ?1 AND s.revoked_at IS NULL AND l.signed_at + l.seconds > ?2)";
+        let connection = self.connection();
+        connection
+            .query_row(sql, params![profile, now.as_second()], |row| row.get(0))
+            .map_err(|error| self.failed(error))
+    }
+
+    fn select(&self, tail: &str, values: impl rusqlite::Params) -> Result<Vec<Share>> {
+        let connection = self.connection();
+        let read = || -> rusqlite::Result<Vec<Share>> {
+            let sql = format!("SELECT s.* FROM shares s {tail}");
+            let mut shares = connection
+                .prepare(&sql)?
+                .query_map(values, share_of)?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            let mut links = connection.prepare_cached("SELECT * FROM links WHERE share = ?1 ORDER BY id")?;
+            for share in &mut shares {
+                share.links = links.query_map([share.id.as_str()], link_of)?.collect::<rusqlite::Result<_>>()?;
+            }
+            Ok(shares)
+        };
+        let mut shares = read().map_err(|error| self.failed(error))?;
+        drop(connection);
+        for share in shares.iter_mut().filter(|share| share.links.is_empty() && share.failed.is_none()) {
+            share.under_way = self.is_under_way(&share.id);
+        }
+        Ok(shares)
+    }
+
+    /// Takes the lock of an upload, for as long as the file is held.
+    pub(crate) fn own_upload(&self, id: &ShareId) -> Result<UploadLock> {
+        crate::home::make_private_dir(&self.uploads)?;
+        let path = self.uploads.join(id.as_str());
+        let failed = |error| Error::disk("write", &path, error);
+        let file = crate::home::create_private_file(&path).map_err(failed)?;
+        file.lock().map_err(failed)?;
+        Ok(UploadLock { _file: file, path })
+    }
+
+    fn is_under_way(&self, id: &ShareId) -> bool {
+        let Ok(file) = std::fs::File::open(self.uploads.join(id.as_str())) else { return false };
+        matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
+    }
+
+    /// How far a server's clock is ahead, as last seen.
+    pub(crate) fn clock_offset(&self, host: &str) -> Result<i64> {
+        let connection = self.connection();
+        let found = connection
+            .query_row("SELECT ahead FROM clocks WHERE host = ?1", [host], |row| row.get(0))
+            .optional()
+            .map_err(|error| self.failed(error))?;
+        Ok(found.unwrap_or(0))
+    }
+
+    /// Keeps a server's clock offset; a row is written only when it changed.
+    pub(crate) fn set_clock_offset(&self, host: &str, ahead: i64) -> Result<()> {
+        if self.clock_offset(host)? == ahead {
+            return Ok(());
+        }
+        self.change(
+            "INSERT INTO clocks (host, ahead) VALUES (?1, ?2) ON CONFLICT (host) DO UPDATE SET ahead = ?2",
+            params![host, ahead],
+        )
+    }
+
+    /// What the last check of a profile found.
+    pub(crate) fn findings(&self, profile: &str) -> Result<Option<(Timestamp, Vec<Finding>)>> {
+        let connection = self.connection();
+        let row: Option<(i64, String)> = connection
+            .query_row("SELECT at, findings FROM probes WHERE profile = ?1", [profile], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()
+            .map_err(|error| self.failed(error))?;
+        Ok(row.and_then(|(at, findings)| Some((time(at), serde_json::from_str(&findings).ok()?))))
+    }
+
+    pub(crate) fn set_findings(&self, profile: &str, at: Timestamp, findings: &[Finding]) -> Result<()> {
+        let json = serde_json::to_string(findings).unwrap_or_default();
+        self.change(
+            "INSERT INTO probes (profile, at, findings) VALUES (?1, ?2, ?3)
+             ON CONFLICT (profile) DO UPDATE SET at = ?2, findings = ?3",
+            params![profile, at.as_second(), json],
+        )
+    }
+
+    pub(crate) fn forget_findings(&self, profile: &str) -> Result<()> {
+        self.change("DELETE FROM probes WHERE profile = ?1", [profile])
+    }
+}
+
+/// Says that this process uploads a share; let go by itself when the process ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct UploadLock {
+    _file: std::fs::File,
+    path: PathBuf,
+}
+
+impl Drop for UploadLock {
+    fn drop(&mut self) {
+        // A leftover is an empty file that locks nothing.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn insert_link(connection: &Connection, id: &ShareId, link: &Link) -> rusqlite::Result<()> {
+    let facts = &link.facts;
+    connection
+        .execute(
+            "INSERT INTO links (share, scheme, host, path, region, access_key, disposition, content_type,
+                                signed_at, seconds, limited_by, temporary)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            params![
+                id.as_str(),
+                facts.scheme,
+                facts.host,
+                facts.path,
+                facts.region,
+                facts.access_key,
+                facts.disposition,
+                facts.content_type,
+                facts.signed_at.as_second(),
+                facts.seconds,
+                link.limited_by.map(Code::as_str),
+                link.temporary,
+            ],
+        )
+        .map(drop)
+}
+
+fn share_of(row: &Row<'_>) -> rusqlite::Result<Share> {
+    let kind: String = row.get("origin")?;
+    let path: Option<Vec<u8>> = row.get("origin_path")?;
+    let origin = match (kind.as_str(), path) {
+        ("file", Some(path)) => Origin::File {
+            path: path_of(path),
+            fingerprint: Fingerprint {
+                size: unsigned(row.get("origin_size")?),
+                modified: row.get("origin_modified")?,
+                inode: row.get::<_, i64>("origin_inode")?.cast_unsigned(),
+            },
+        },
+        ("object", _) => Origin::Object,
+        _ => Origin::Stdin,
+    };
+    let id: String = row.get("id")?;
+    Ok(Share {
+        id: id.parse().map_err(|_| rusqlite::Error::InvalidQuery)?,
+        profile: row.get("profile")?,
+        bucket: row.get("bucket")?,
+        key: row.get("key")?,
+        name: row.get("name")?,
+        size: unsigned(row.get("size")?),
+        etag: row.get("etag")?,
+        origin,
+        created_at: time(row.get("created_at")?),
+        failed: row.get("failed")?,
+        revoked_at: row.get::<_, Option<i64>>("revoked_at")?.map(time),
+        links: Vec::new(),
+        under_way: false,
+    })
+}
+
+fn link_of(row: &Row<'_>) -> rusqlite::Result<Link> {
+    let limited_by: Option<String> = row.get("limited_by")?;
+    let checked_at: Option<i64> = row.get("checked_at")?;
+    let seen: Option<String> = row.get("seen")?;
+    Ok(Link {
+        row: row.get("id")?,
+        facts: LinkFacts {
+            scheme: row.get("scheme")?,
+            host: row.get("host")?,
+            path: row.get("path")?,
+            region: row.get("region")?,
+            access_key: row.get("access_key")?,
+            disposition: row.get("disposition")?,
+            content_type: row.get("content_type")?,
+            signed_at: time(row.get("signed_at")?),
+            seconds: row.get("seconds")?,
+        },
+        limited_by: limited_by.as_deref().and_then(Code::of_limit),
+        temporary: row.get("temporary")?,
+        checked: checked_at.zip(seen.as_deref().and_then(Seen::of)).map(|(at, seen)| (time(at), seen)),
+    })
+}
+
+fn time(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap_or_default()
+}
+
+/// `SQLite` has signed numbers only; sizes are far below that.
+fn signed(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+fn unsigned(size: i64) -> u64 {
+    u64::try_from(size).unwrap_or(0)
+}
+
+#[cfg(unix)]
+fn path_bytes(path: &Path) -> Vec<u8> {
+    std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).to_vec()
+}
+
+#[cfg(unix)]
+fn path_of(bytes: Vec<u8>) -> PathBuf {
+    <std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(bytes).into()
+}
+
+#[cfg(not(unix))]
+fn path_bytes(path: &Path) -> Vec<u8> {
+    path.to_string_lossy().into_owned().into_bytes()
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: Vec<u8>) -> PathBuf {
+    String::from_utf8_lossy(&bytes).into_owned().into()
+}

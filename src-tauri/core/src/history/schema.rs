@@ -1,0 +1,138 @@
+//! The shape of the database, and how an older one becomes today's.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::home::create_private_file;
+use crate::{Code, Error, Result};
+
+/// One step a version, never edited once released. `PRAGMA user_version` counts those done.
+const STEPS: &[&str] = &["
+    CREATE TABLE shares (
+        id TEXT PRIMARY KEY,
+        profile TEXT NOT NULL,
+        bucket TEXT NOT NULL,
+        key TEXT NOT NULL,
+        name TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        etag TEXT,                      -- null until the object is there
+        created_at INTEGER NOT NULL,    -- seconds since 1970, as every time here
+        origin TEXT NOT NULL CHECK (origin IN ('file', 'stdin', 'object')),
+        origin_path BLOB,               -- bytes: a name needn't be UTF-8
+        origin_size INTEGER,
+        origin_modified INTEGER,        -- nanoseconds
+        origin_inode INTEGER,
+        failed TEXT,
+        revoked_at INTEGER,
+        cleaned_at INTEGER              -- the object was deleted after its last link had ended
+    );
+    CREATE INDEX shares_by_age ON shares (created_at);
+    -- One row a signing: every input of the canonical request, and no signature.
+    CREATE TABLE links (
+        id INTEGER PRIMARY KEY,
+        share TEXT NOT NULL REFERENCES shares (id),
+        scheme TEXT NOT NULL,
+        host TEXT NOT NULL,
+        path TEXT NOT NULL,
+        region TEXT NOT NULL,
+        access_key TEXT NOT NULL,
+        disposition TEXT,
+        content_type TEXT,
+        signed_at INTEGER NOT NULL,
+        seconds INTEGER NOT NULL,
+        limited_by TEXT,
+        temporary INTEGER NOT NULL,
+        checked_at INTEGER,
+        seen TEXT
+    );
+    CREATE INDEX links_of_share ON links (share);
+    CREATE TABLE clocks (host TEXT PRIMARY KEY, ahead INTEGER NOT NULL);
+    CREATE TABLE probes (profile TEXT PRIMARY KEY, at INTEGER NOT NULL, findings TEXT NOT NULL);
+"];
+
+/// How long to wait for another Lapse to finish its write.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(super) fn open(path: &Path) -> Result<Connection> {
+    // SQLite would make it readable by others; its -wal and -shm files take the mode of this one.
+    create_private_file(path).map_err(|error| Error::disk("open", path, error))?;
+    connect(path).map_err(|error| match error {
+        Opening::Sql(error) => explain(path, error),
+        Opening::Newer(version) => Error::new(
+            Code::DatabaseNewer,
+            format!("{} was written by a newer Lapse (version {version} of the database)", path.display()),
+            "Update Lapse; the database was left as it is.",
+        ),
+    })
+}
+
+enum Opening {
+    Sql(rusqlite::Error),
+    Newer(usize),
+}
+
+impl From<rusqlite::Error> for Opening {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, Opening> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    // Read before anything is written: a newer database stays untouched.
+    if version(&connection)? > STEPS.len() {
+        return Err(Opening::Newer(version(&connection)?));
+    }
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    if version(&connection)? < STEPS.len() {
+        let migration = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        // Read again inside: another process may have done it meanwhile.
+        for step in STEPS.iter().skip(version(&migration)?) {
+            migration.execute_batch(step)?;
+        }
+        migration.pragma_update(None, "user_version", STEPS.len())?;
+        migration.commit()?;
+    }
+    Ok(connection)
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<usize> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// What `SQLite` met, in a person's words.
+pub(super) fn explain(path: &Path, error: rusqlite::Error) -> Error {
+    let shown = path.display();
+    let (code, message, hint) = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
+            Code::DatabaseLocked,
+            format!("another program holds {shown}"),
+            "Close it (another Lapse, a backup, a database viewer), then try again.",
+        ),
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => (
+            Code::DatabaseCorrupt,
+            format!("{shown} is damaged"),
+            "Move it away to start with an empty history, or put a backup in its place. Your files and buckets aren't touched.",
+        ),
+        Some(ErrorCode::DiskFull) => {
+            (Code::DiskFull, format!("no room to write {shown}"), "Make room on this disk, then try again.")
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::SystemIoFailure) => (
+            Code::Disk,
+            format!("can't write {shown}"),
+            "Make the folder writable for you, or set LAPSE_HOME to one that is.",
+        ),
+        _ => (
+            Code::DatabaseCorrupt,
+            format!("{shown} can't be used: {error}"),
+            "Move it away to start with an empty history, or put a backup in its place.",
+        ),
+    };
+    Error::new(code, message, hint).caused_by(error)
+}

@@ -1,0 +1,33 @@
+//! The login keychain of macOS.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use apple_native_keyring_store::keychain::Store;
+
+use crate::keychain::Failure;
+
+pub(super) fn open() -> Result<Arc<Store>, Failure> {
+    Store::new().map_err(|error| Failure::Absent(error.to_string()))
+}
+
+/// macOS names an item by its service and account; the store crate takes no label.
+pub(super) fn modifiers(_label: &str) -> HashMap<&str, &str> {
+    HashMap::new()
+}
+
+/// A locked keychain says that it is locked, so «not found» is true.
+pub(super) fn surely_none() -> Result<(), Failure> {
+    Ok(())
+}
+
+/// errSecNotAvailable, errSecNoSuchKeychain, errSecInvalidKeychain, errSecReadOnly.
+pub(super) fn no_access(source: &(dyn StdError + 'static)) -> Failure {
+    Failure::Absent(source.to_string())
+}
+
+/// The store crate passes the system's sentence on and not its number.
+pub(super) fn failure(source: &(dyn StdError + 'static)) -> Failure {
+    Failure::Other(format!("the keychain failed: {source}"))
+}

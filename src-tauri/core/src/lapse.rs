@@ -1,0 +1,291 @@
+//! Lapse, opened: what a front end talks to.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::clock::ServerClock;
+use crate::event::{Event, Sink};
+use crate::history::History;
+use crate::home::Home;
+use crate::keychain::{self, Keychain, Sensitive};
+use crate::local::{self, StoreHost};
+use crate::profile::{Draft, LOCAL, Profile, SignIn};
+use crate::settings::{Settings, no_such_profile};
+use crate::storage::probe::Finding;
+use crate::storage::{Bucket, Keys, keychain_error, sign_in};
+use crate::{Code, Error, Result};
+
+/// The environment variable that names the passphrase file.
+const PASSPHRASE_FILE: &str = "LAPSE_PASSPHRASE_FILE";
+
+/// Where secrets are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeychainChoice {
+    /// The system's keychain, or the passphrase file where `LAPSE_PASSPHRASE_FILE` names one.
+    FromEnv,
+    /// In memory, for this run only.
+    ThisRun,
+}
+
+/// What a front end decides.
+pub struct Options {
+    /// Where Lapse keeps its files.
+    pub home: Home,
+    /// Where secrets are kept.
+    pub keychain: KeychainChoice,
+    /// How a store that nobody hosts is brought up.
+    pub store_host: StoreHost,
+    /// Hears what happens.
+    pub sink: Arc<dyn Sink>,
+}
+
+/// Lapse, opened.
+pub struct Lapse {
+    home: Home,
+    pub(crate) history: History,
+    keychain: Keychain,
+    store_host: StoreHost,
+    pub(crate) sink: Arc<dyn Sink>,
+    stop: watch::Sender<bool>,
+}
+
+/// A profile, as it is listed.
+#[derive(Debug)]
+pub struct Listed {
+    /// The profile; that of the local store only once it ran.
+    pub profile: Option<Profile>,
+    /// Its name.
+    pub name: String,
+    /// Whether shares go there when nothing is said.
+    pub current: bool,
+}
+
+impl Lapse {
+    /// Opens the database. A broken config.toml is told when it is needed.
+    pub fn open(options: Options) -> Result<Self> {
+        let Options { home, keychain, store_host, sink } = options;
+        let history = History::open(&home.database(), home.uploads())?;
+        let keychain = match (keychain, std::env::var_os(PASSPHRASE_FILE)) {
+            (KeychainChoice::ThisRun, _) => Keychain::this_run(),
+            (KeychainChoice::FromEnv, Some(path)) => {
+                let passphrase = keychain::read_passphrase(path.as_ref()).map_err(keychain_error)?;
+                Keychain::passphrase_file(home.secrets_file(), passphrase)
+            }
+            (KeychainChoice::FromEnv, None) => Keychain::system(),
+        };
+        Ok(Self { home, history, keychain, store_host, sink, stop: watch::channel(false).0 })
+    }
+
+    /// Stops uploads under way and clears up after them.
+    pub fn interrupt(&self) {
+        self.stop.send_replace(true);
+    }
+
+    pub(crate) async fn interrupted(&self) {
+        // The sender lives in `self`, so waiting can't fail.
+        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
+    }
+
+    pub(crate) fn notice(&self, code: Option<Code>, text: impl Into<String>) {
+        self.sink.emit(Event::Notice { code, text: text.into() });
+    }
+
+    /// config.toml as it stands now.
+    pub fn settings(&self) -> Result<Settings> {
+        Settings::read(&self.home.config_file())
+    }
+
+    /// The profile of a name, or the one in use. The local store is up when its profile is given.
+    pub async fn profile(&self, name: Option<&str>) -> Result<Profile> {
+        let settings = self.settings()?;
+        let current = settings.current();
+        match name.unwrap_or(&current) {
+            LOCAL => Profile::local(&local::ensure_up(&self.home, &self.store_host).await?),
+            name => settings.profile(name),
+        }
+    }
+
+    /// The bucket of a profile, with the keys that sign now.
+    pub(crate) async fn bucket(&self, profile: Profile) -> Result<Bucket> {
+        let keys = self.keys(&profile, None).await?;
+        let clock = self.clock(&profile)?;
+        Bucket::open(profile, keys, clock)
+    }
+
+    /// The keys of a profile, or the older ones that `access_key` names.
+    pub(crate) async fn keys(&self, profile: &Profile, access_key: Option<&str>) -> Result<Keys> {
+        sign_in(profile, access_key, &self.keychain, &self.home.store()).await
+    }
+
+    /// The server's clock as it was last seen.
+    pub(crate) fn clock(&self, profile: &Profile) -> Result<ServerClock> {
+        Ok(ServerClock::with_offset(self.history.clock_offset(&profile.endpoint.authority)?))
+    }
+
+    /// Keeps what a bucket's answers told of its clock.
+    pub(crate) fn keep_clock(&self, bucket: &Bucket) -> Result<()> {
+        self.history.set_clock_offset(&bucket.profile().endpoint.authority, bucket.clock().offset())
+    }
+
+    /// Every profile, the local store first.
+    pub fn profiles(&self) -> Result<Vec<Listed>> {
+        let settings = self.settings()?;
+        let current = settings.current();
+        let endpoint = local::status(&self.home)?.endpoint;
+        let local = endpoint.map(|endpoint| Profile::local(&endpoint)).transpose()?;
+        let mut listed = vec![Listed { profile: local, name: LOCAL.to_owned(), current: current == LOCAL }];
+        for name in settings.names() {
+            let profile = Some(settings.profile(&name)?);
+            listed.push(Listed { profile, current: current == name, name });
+        }
+        Ok(listed)
+    }
+
+    /// Adds a profile once its keys open its bucket; the secret goes to the keychain. Without
+    /// `create_bucket` a bucket that isn't there is an error ([`Code::NoSuchBucket`]).
+    pub async fn add_profile(
+        &self,
+        draft: Draft,
+        secret: Option<Sensitive<String>>,
+        create_bucket: bool,
+    ) -> Result<Profile> {
+        let profile = draft.build()?;
+        let mut settings = self.settings()?;
+        if settings.names().contains(&profile.name) {
+            return Err(Error::new(
+                Code::ProfileExists,
+                format!("there is a profile «{}» already", profile.name),
+                format!("Choose another name, or remove it first: lapse profile remove {}", profile.name),
+            ));
+        }
+        let keys = match (&profile.sign_in, &secret) {
+            (SignIn::AccessKey(id), Some(secret)) => Keys::lasting(id, secret.clone()),
+            _ => self.keys(&profile, None).await?,
+        };
+        let bucket = Bucket::open(profile, keys, ServerClock::default())?;
+        match bucket.check_exists().await {
+            Err(error) if error.code == Code::NoSuchBucket && create_bucket => bucket.create().await?,
+            checked => checked?,
+        }
+        let profile = bucket.profile();
+        if let (SignIn::AccessKey(id), Some(secret)) = (&profile.sign_in, &secret) {
+            self.keychain.set(&profile.secret_name(id), secret).await.map_err(keychain_error)?;
+        }
+        settings.add(profile)?;
+        if settings.current() == LOCAL && settings.names().len() == 1 {
+            settings.use_profile(&profile.name)?;
+        }
+        self.keep_clock(&bucket)?;
+        Ok(profile.clone())
+    }
+
+    /// Makes a profile the one in use.
+    pub fn use_profile(&self, name: &str) -> Result<()> {
+        self.settings()?.use_profile(name)
+    }
+
+    /// Forgets a profile, and its secret unless another profile uses it. The bucket isn't touched. While links
+    /// of it live, `despite_links` must be given: they can't be taken back from here afterwards.
+    pub async fn remove_profile(&self, name: &str, despite_links: bool) -> Result<()> {
+        if name == LOCAL {
+            return Err(Error::new(
+                Code::Profile,
+                "the local store is part of Lapse and can't be removed",
+                "Stop it with `lapse store stop`; use another with `lapse profile use NAME`.",
+            ));
+        }
+        let mut settings = self.settings()?;
+        if !settings.names().iter().any(|known| known == name) {
+            return Err(no_such_profile(name));
+        }
+        let profile = settings.profile(name)?;
+        let now = self.clock(&profile)?.now();
+        if !despite_links && self.history.has_live_links(name, now)? {
+            return Err(Error::new(
+                Code::Profile,
+                format!("links of the profile «{name}» are still alive"),
+                "Revoke them first, or add --keep-links: they then work until their end and can't be taken back from here.",
+            ));
+        }
+        if let SignIn::AccessKey(id) = &profile.sign_in {
+            let secret = profile.secret_name(id);
+            let mut others = settings.names().into_iter().filter(|other| other != name);
+            let shared = others.any(|other| {
+                settings.profile(&other).is_ok_and(|other| {
+                    matches!(&other.sign_in, SignIn::AccessKey(id) if other.secret_name(id) == secret)
+                })
+            });
+            if !shared {
+                self.keychain.delete(&secret).await.map_err(keychain_error)?;
+            }
+        }
+        settings.remove(name)?;
+        self.history.forget_findings(name)
+    }
+
+    /// Tries on the real bucket what a profile promises, tells each finding as it is known, and keeps them.
+    pub async fn check_profile(&self, name: Option<&str>) -> Result<Vec<Finding>> {
+        let bucket = self.bucket(self.profile(name).await?).await?;
+        let findings = crate::storage::probe::run(&bucket, self.sink.as_ref()).await?;
+        self.history.set_findings(&bucket.profile().name, bucket.clock().now(), &findings)?;
+        self.keep_clock(&bucket)?;
+        Ok(findings)
+    }
+
+    /// What the last check of a profile found, and when.
+    pub fn last_findings(&self, name: &str) -> Result<Option<(jiff::Timestamp, Vec<Finding>)>> {
+        self.history.findings(name)
+    }
+
+    /// Whether the local store runs, and where.
+    pub fn store_status(&self) -> Result<local::Status> {
+        local::status(&self.home)
+    }
+
+    /// Ends the process that hosts the local store. Gives whether there was one.
+    pub async fn stop_store(&self) -> Result<bool> {
+        local::stop(&self.home).await
+    }
+
+    /// Hosts the local store until `stop`; `ready` hears the endpoint.
+    pub async fn run_store(&self, ready: impl FnOnce(&str), stop: impl Future<Output = ()>) -> Result<()> {
+        local::run(&self.home, |info| ready(&info.endpoint), stop).await
+    }
+
+    /// Hosts the local store in the background, until it isn't needed any more.
+    pub async fn run_store_in_background(&self, stop: impl Future<Output = ()>) -> Result<()> {
+        local::run_background(&self.home, &self.history, stop).await
+    }
+
+    /// What any S3 client needs to use the local store: endpoint, and a key for its bucket only.
+    pub async fn store_env(&self) -> Result<(String, Keys)> {
+        let endpoint = local::ensure_up(&self.home, &self.store_host).await?;
+        let found = lapse_local_store::credentials(&self.home.store(), lapse_local_store::Key::Env)
+            .map_err(|error| local::store_error(&error))?;
+        Ok((endpoint, Keys::lasting(found.access_key.clone(), Sensitive::new(found.secret_key.clone()))))
+    }
+}
+
+/// A filter for `tracing` that a person's `RUST_LOG` can't widen to where secrets would be logged: the
+/// SDK's signer logs canonical requests, wires log headers and bodies.
+pub fn log_filter(wanted: &str) -> String {
+    const CAPS: &[&str] = &[
+        "aws_sigv4=info",
+        "aws_runtime=info",
+        "aws_config=info",
+        "aws_credential_types=info",
+        "aws_sdk_s3=info",
+        "aws_sdk_sts=info",
+        "aws_sdk_sso=info",
+        "aws_sdk_ssooidc=info",
+        "aws_smithy_runtime=info",
+        "aws_smithy_runtime_api=info",
+        "aws_smithy_http_client=info",
+        "hyper=info",
+        "hyper_util=info",
+        "rustls=info",
+    ];
+    let caps = CAPS.iter().chain(keychain::LOG_CAP).chain(std::iter::once(&lapse_local_store::LOG_CAP));
+    caps.fold(wanted.to_owned(), |filter, cap| format!("{filter},{cap}"))
+}

@@ -1,0 +1,261 @@
+//! Who hosts the local store: this process, another one, or one that is started in the background.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use lapse_local_store::{HostInfo, Running};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+
+use crate::history::History;
+use crate::home::Home;
+use crate::profile::LOCAL;
+use crate::{Code, Error, Result};
+
+/// How a store that nobody hosts is brought up.
+#[derive(Debug, Clone)]
+pub enum StoreHost {
+    /// Start this program with `store run --background`.
+    Program(PathBuf),
+    /// Don't.
+    Nobody,
+}
+
+/// How long a background store may take to answer; a cold disk needs a while.
+const START: Duration = Duration::from_secs(20);
+/// A background store stays this long after its last request, even with no link alive: other S3 clients
+/// may be using it.
+const LINGER: Duration = Duration::from_secs(600);
+/// How often it looks whether it is still needed.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// The state of the local store, as `lapse store status --json` prints it.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// Whether a process hosts it.
+    pub running: bool,
+    /// That process.
+    pub pid: Option<u32>,
+    /// The endpoint that its links carry; unknown until it first ran.
+    pub endpoint: Option<String>,
+    /// Its bucket.
+    pub bucket: &'static str,
+    /// Its region.
+    pub region: &'static str,
+    /// Where it keeps its objects.
+    pub data_dir: PathBuf,
+}
+
+/// What the background process says on its standard output once it serves, or can't.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Hello {
+    Ready(String),
+    Busy,
+    Failed { code: String, message: String, hint: String },
+}
+
+pub(crate) fn status(home: &Home) -> Result<Status> {
+    let dir = home.store();
+    let host = lapse_local_store::host_of(&dir).map_err(|error| store_error(&error))?;
+    let kept = || lapse_local_store::endpoint(&dir).map_err(|error| store_error(&error));
+    Ok(Status {
+        running: host.is_some(),
+        pid: host.as_ref().map(|host| host.pid),
+        endpoint: match &host {
+            Some(host) => Some(host.endpoint.clone()),
+            None => kept()?,
+        },
+        bucket: lapse_local_store::BUCKET,
+        region: lapse_local_store::REGION,
+        data_dir: dir,
+    })
+}
+
+/// The endpoint of the store, which is up when this returns.
+pub(crate) async fn ensure_up(home: &Home, host: &StoreHost) -> Result<String> {
+    let dir = home.store();
+    let began = Instant::now();
+    loop {
+        if let Some(host) = lapse_local_store::host_of(&dir).map_err(|error| store_error(&error))? {
+            return Ok(host.endpoint);
+        }
+        let StoreHost::Program(program) = host else {
+            return Err(Error::new(
+                Code::Store,
+                "the local store isn't running",
+                "Start it with `lapse store run`.",
+            ));
+        };
+        match start_background(program).await? {
+            Hello::Ready(endpoint) => return Ok(endpoint),
+            // Two starts at once: the other one won, and its store is as good as ours.
+            Hello::Busy if began.elapsed() < START => tokio::time::sleep(Duration::from_millis(20)).await,
+            Hello::Busy => {
+                return Err(Error::new(
+                    Code::Store,
+                    "another process holds the local store and doesn't answer",
+                    "See it with `lapse store status`, stop it with `lapse store stop`.",
+                ));
+            }
+            Hello::Failed { code, message, hint } => {
+                let known = [Code::StorePort, Code::DiskFull, Code::Disk, Code::DatabaseNewer];
+                let code = known.into_iter().find(|known| known.as_str() == code);
+                return Err(Error::new(code.unwrap_or(Code::Store), message, hint));
+            }
+        }
+    }
+}
+
+async fn start_background(program: &Path) -> Result<Hello> {
+    let failed = |error: std::io::Error| {
+        Error::new(
+            Code::Store,
+            format!("the local store can't be started: {}", crate::error::reason(&error)),
+            "Start it by hand with `lapse store run` to see more.",
+        )
+        .caused_by(error)
+    };
+    // Whatever else our caller left open (a pipe, a lock) must not live on in the background.
+    #[cfg(unix)]
+    close_fds::set_fds_cloexec(3, &[]);
+    let child = Command::new(program)
+        .args(["store", "run", "--background"])
+        .current_dir(root())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(failed)?;
+    let stdout = child.stdout.and_then(|stdout| tokio::process::ChildStdout::from_std(stdout).ok());
+    let mut line = String::new();
+    if let Some(stdout) = stdout {
+        let mut reader = BufReader::new(stdout.take(64 * 1024));
+        let reading = tokio::time::timeout(START, reader.read_line(&mut line)).await;
+        reading.map_err(|_| failed(std::io::ErrorKind::TimedOut.into()))?.map_err(failed)?;
+    }
+    serde_json::from_str(&line).map_err(|_| failed(std::io::ErrorKind::UnexpectedEof.into()))
+}
+
+/// A background process keeps no folder busy.
+fn root() -> &'static Path {
+    Path::new(if cfg!(windows) { "C:\\" } else { "/" })
+}
+
+/// Hosts the store until `stop` says so; in the foreground for a person who asked for it.
+pub(crate) async fn run(home: &Home, ready: impl FnOnce(&HostInfo), stop: impl Future<Output = ()>) -> Result<()> {
+    let running = start(home, false).await.map_err(|error| store_error(&error))?;
+    ready(&running.info());
+    stop.await;
+    running.stop().await;
+    Ok(())
+}
+
+/// Hosts the store in the background: says on standard output that it is up, lets go of it, and ends
+/// when no link is alive and nothing is under way.
+pub(crate) async fn run_background(home: &Home, history: &History, stop: impl Future<Output = ()>) -> Result<()> {
+    // Own session: closing the terminal, or Ctrl-C in it, doesn't reach us. It fails only where we have one.
+    #[cfg(unix)]
+    let _ = rustix::process::setsid();
+    let running = match start(home, true).await {
+        Ok(running) => running,
+        Err(lapse_local_store::Error::Hosted(_) | lapse_local_store::Error::Busy(_)) => {
+            say(&Hello::Busy);
+            return Ok(());
+        }
+        Err(error) => {
+            let error = store_error(&error);
+            say(&Hello::Failed {
+                code: error.code.as_str().to_owned(),
+                message: error.message.clone(),
+                hint: error.hint.clone(),
+            });
+            return Err(error);
+        }
+    };
+    say(&Hello::Ready(running.info().endpoint));
+    tokio::select! {
+        () = stop => {}
+        () = until_idle(&running, history) => {}
+    }
+    running.stop().await;
+    Ok(())
+}
+
+fn say(hello: &Hello) {
+    let mut line = serde_json::to_string(hello).unwrap_or_default();
+    line.push('\n');
+    // Whoever started us may be gone already; the store serves all the same.
+    let mut stdout = std::io::stdout();
+    let _ = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
+    #[cfg(unix)]
+    if let Ok(null) = std::fs::File::options().write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdout(null);
+    }
+}
+
+async fn until_idle(running: &Running, history: &History) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let activity = running.activity();
+        let quiet = activity.requests == 0 && activity.since_last_request >= LINGER;
+        // A database that can't be read proves nothing: then the links stay up.
+        let needed = history.has_live_links(LOCAL, Timestamp::now()).unwrap_or(true);
+        if quiet && !needed {
+            return;
+        }
+    }
+}
+
+async fn start(home: &Home, background: bool) -> Result<Running, lapse_local_store::Error> {
+    lapse_local_store::start(&home.store(), lapse_local_store::Options { background }).await
+}
+
+/// Asks the host to end, and waits until it has. Gives whether there was one.
+pub(crate) async fn stop(home: &Home) -> Result<bool> {
+    let dir = home.store();
+    let host = || lapse_local_store::host_of(&dir).map_err(|error| store_error(&error));
+    let Some(found) = host()? else { return Ok(false) };
+    #[cfg(unix)]
+    {
+        let pid = i32::try_from(found.pid).ok().and_then(rustix::process::Pid::from_raw);
+        let sent = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+        if !matches!(sent, Some(Ok(()))) {
+            return Err(Error::new(
+                Code::Store,
+                format!("the local store's process {} can't be stopped", found.pid),
+                "It belongs to another person: ask them.",
+            ));
+        }
+    }
+    for _ in 0..200 {
+        if host()?.is_none_or(|host| host.pid != found.pid) {
+            return Ok(true);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Err(Error::new(
+        Code::Store,
+        format!("the local store's process {} is still finishing its downloads", found.pid),
+        "Try again in a moment.",
+    ))
+}
+
+/// The local store's errors, in a person's words.
+pub(crate) fn store_error(error: &lapse_local_store::Error) -> Error {
+    use lapse_local_store::Error as Store;
+    let (code, hint) = match error {
+        Store::PortTaken { .. } => (
+            Code::StorePort,
+            "Its links name that port, so it can't move: close the program that has it, then try again.",
+        ),
+        Store::Io { .. } | Store::Index { .. } => (Code::Disk, "Check the disk and the folder, then try again."),
+        Store::Newer { .. } => (Code::DatabaseNewer, "Update Lapse; the store was left as it is."),
+        Store::Corrupt { .. } => (Code::Store, "Put a backup in its place, or move the store's folder away to start anew."),
+        _ => (Code::Store, "Try again; `lapse store status` says what runs."),
+    };
+    Error::new(code, error.to_string(), hint)
+}

@@ -1,0 +1,230 @@
+//! `config.toml`: profiles and preferences. A person may edit it; comments and order survive ours.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use toml_edit::{DocumentMut, Item, Table, value};
+
+use crate::home::create_private_file;
+use crate::profile::{Draft, LOCAL, Profile, SignIn};
+use crate::share::Expiry;
+use crate::{Code, Error, Result};
+
+/// What the person chose, as it stood when it was read.
+#[derive(Debug)]
+pub struct Settings {
+    path: PathBuf,
+    document: DocumentMut,
+}
+
+impl Settings {
+    /// Reads the file; one that isn't there is an empty one.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Error::disk("read", path, error)),
+        };
+        let document = text.parse().map_err(|error: toml_edit::TomlError| {
+            let start = error.span().map_or(0, |span| span.start);
+            broken(path, &text, start, error.message())
+        })?;
+        let settings = Self { path: path.to_owned(), document };
+        settings.check(&text)?;
+        Ok(settings)
+    }
+
+    /// A file whose values can't be used is told at once, not when a profile happens to be wanted.
+    fn check(&self, text: &str) -> Result<()> {
+        for name in self.names() {
+            self.profile(&name).map_err(|error| {
+                let start = text.find(&format!("[profile.{name}]")).or_else(|| text.find(&name)).unwrap_or(0);
+                broken(&self.path, text, start, &format!("profile «{name}»: {}", error.message)).caused_by(error)
+            })?;
+        }
+        self.default_expiry().map_err(|error| {
+            broken(&self.path, text, text.find("expires").unwrap_or(0), &error.message).caused_by(error)
+        })?;
+        Ok(())
+    }
+
+    /// The names of the profiles in the file, in its order.
+    pub fn names(&self) -> Vec<String> {
+        let profiles = self.document.get("profile").and_then(Item::as_table_like);
+        profiles.map_or_else(Vec::new, |table| table.iter().map(|(name, _)| name.to_owned()).collect())
+    }
+
+    /// The name of the profile in use.
+    pub fn current(&self) -> String {
+        let named = self.document.get("use").and_then(Item::as_str);
+        named.unwrap_or(LOCAL).to_owned()
+    }
+
+    /// How long a link lives when nothing is said.
+    pub fn default_expiry(&self) -> Result<Expiry> {
+        match self.document.get("expires") {
+            None => Ok(Expiry::DAY),
+            Some(item) => item.as_str().unwrap_or_default().parse(),
+        }
+    }
+
+    /// A profile of the file.
+    pub fn profile(&self, name: &str) -> Result<Profile> {
+        let table = self.table(name).ok_or_else(|| no_such_profile(name))?;
+        let text = |key: &str| table.get(key).and_then(Item::as_str).map(str::to_owned);
+        let sign_in = match (text("access_key"), text("aws_profile"), text("sign_in").as_deref()) {
+            (Some(id), None, None) => Some(SignIn::AccessKey(id)),
+            (None, Some(profile), None) => Some(SignIn::AwsProfile(profile)),
+            (None, None, Some("aws")) => Some(SignIn::AwsDefault),
+            _ => None,
+        };
+        Draft {
+            name: name.to_owned(),
+            provider: text("provider").unwrap_or_else(|| "other".to_owned()),
+            endpoint: text("endpoint"),
+            region: text("region"),
+            bucket: text("bucket").unwrap_or_default(),
+            prefix: text("prefix"),
+            path_style: table.get("path_style").and_then(Item::as_bool),
+            sign_in,
+            ca_file: text("ca_file").map(PathBuf::from),
+        }
+        .build()
+    }
+
+    fn table(&self, name: &str) -> Option<&dyn toml_edit::TableLike> {
+        self.document.get("profile")?.as_table_like()?.get(name)?.as_table_like()
+    }
+
+    /// Adds a profile and writes the file.
+    pub fn add(&mut self, profile: &Profile) -> Result<()> {
+        let mut table = Table::new();
+        let mut set = |key: &str, text: &str| table.insert(key, value(text));
+        set("provider", profile.provider.id);
+        set("endpoint", &profile.endpoint.to_string());
+        set("region", &profile.region);
+        set("bucket", &profile.bucket);
+        if !profile.prefix.is_empty() {
+            set("prefix", &profile.prefix);
+        }
+        match &profile.sign_in {
+            SignIn::AccessKey(id) => set("access_key", id),
+            SignIn::AwsProfile(name) => set("aws_profile", name),
+            SignIn::AwsDefault | SignIn::LocalStore => set("sign_in", "aws"),
+        };
+        if let Some(file) = &profile.ca_file {
+            set("ca_file", &file.to_string_lossy());
+        }
+        table.insert("path_style", value(profile.path_style));
+        let profiles = self.document.entry("profile").or_insert_with(|| {
+            let mut table = Table::new();
+            table.set_implicit(true);
+            Item::Table(table)
+        });
+        if let Some(profiles) = profiles.as_table_like_mut() {
+            profiles.insert(&profile.name, Item::Table(table));
+        }
+        self.write()
+    }
+
+    /// Removes a profile and writes the file.
+    pub fn remove(&mut self, name: &str) -> Result<()> {
+        let profiles = self.document.get_mut("profile").and_then(Item::as_table_like_mut);
+        profiles.and_then(|table| table.remove(name)).ok_or_else(|| no_such_profile(name))?;
+        if self.current() == name {
+            self.document.remove("use");
+        }
+        self.write()
+    }
+
+    /// Makes a profile the one in use and writes the file.
+    pub fn use_profile(&mut self, name: &str) -> Result<()> {
+        if name != LOCAL && self.table(name).is_none() {
+            return Err(no_such_profile(name));
+        }
+        self.document["use"] = value(name);
+        self.write()
+    }
+
+    /// Whole or not at all: a new file takes the old one's place.
+    fn write(&self) -> Result<()> {
+        let failed = |error| Error::disk("write", &self.path, error);
+        // A file that is a link (a person's dotfiles) stays one: its target is replaced.
+        let target = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let fresh = target.with_extension(format!("toml.{}", std::process::id()));
+        let mut file = create_private_file(&fresh).map_err(failed)?;
+        let written = file
+            .write_all(self.document.to_string().as_bytes())
+            .and_then(|()| file.sync_all())
+            .and_then(|()| fs::rename(&fresh, &target));
+        if let Err(error) = written {
+            // What can't be removed is an empty leftover; the write's own error is the one to tell.
+            let _ = fs::remove_file(&fresh);
+            return Err(failed(error));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn no_such_profile(name: &str) -> Error {
+    Error::new(
+        Code::NoSuchProfile,
+        format!("there is no profile «{}»", name.escape_debug()),
+        "See them with `lapse profile list`.",
+    )
+}
+
+fn broken(path: &Path, text: &str, start: usize, what: &str) -> Error {
+    let before = text.get(..start).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let what = what.lines().next().unwrap_or_default();
+    Error::new(
+        Code::Config,
+        format!("{} can't be used, line {line}, column {column}: {what}", path.display()),
+        "Correct that line; Lapse has left the file as it is.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("config.toml");
+        fs::write(&path, text).expect("a file");
+        (dir, path)
+    }
+
+    const WORK: &str = "# mine\nuse = \"work\"\n\n[profile.work] # the office\nprovider = \"seaweedfs\"\nendpoint = \"http://127.0.0.1:8333\"\nbucket = \"files\"\naccess_key = \"A\"\n";
+
+    #[test]
+    fn comments_survive_a_change() {
+        let (_dir, path) = file(WORK);
+        let mut settings = Settings::read(&path).expect("a good file");
+        assert_eq!(settings.current(), "work");
+        settings.use_profile(LOCAL).expect("local is always there");
+        let text = fs::read_to_string(&path).expect("the file");
+        assert!(text.contains("# mine") && text.contains("# the office") && text.contains("use = \"local\""), "{text}");
+        settings.remove("work").expect("it is there");
+        assert!(Settings::read(&path).expect("still good").names().is_empty());
+    }
+
+    #[test]
+    fn broken_file_is_told_with_line_and_column_and_left_alone() {
+        for (text, place) in [
+            ("use = \"work\nx", "line 1, column"),
+            ("a = 1\nb = = 2\n", "line 2, column 5"),
+            (&WORK.replace("files", "x"), "line 4, column 1"),
+            ("expires = \"8d\"\n", "line 1, column 1"),
+        ] {
+            let (_dir, path) = file(text);
+            let error = Settings::read(&path).expect_err(text);
+            assert_eq!(error.code, Code::Config);
+            assert!(error.message.contains(place), "{}", error.message);
+            assert_eq!(fs::read_to_string(&path).expect("the file"), text);
+        }
+    }
+}

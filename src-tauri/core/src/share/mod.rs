@@ -1,0 +1,135 @@
+//! A file and its link.
+
+mod ask;
+mod expiry;
+mod make;
+mod name;
+mod source;
+mod state;
+
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::BASE32_NOPAD;
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+pub use ask::{Known, Revoked};
+pub use expiry::Expiry;
+pub use make::{Request, Shared};
+pub(crate) use name::{content_type, disposition, object_key};
+pub use source::Source;
+pub(crate) use source::{Fingerprint, OpenFile, Origin};
+pub use state::{Link, State, Unreachable};
+
+use crate::{Code, Error, Result};
+
+/// Names a share: ten letters and digits, or as many of its first ones as are enough.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShareId(String);
+
+impl ShareId {
+    /// A new one, at random.
+    pub(crate) fn random() -> Self {
+        let mut text = random_step();
+        text.truncate(10);
+        Self(text)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ShareId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let low = text.to_ascii_lowercase();
+        let plain = low.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'));
+        if !plain || !(4..=10).contains(&low.len()) {
+            return Err(no_such_share(text));
+        }
+        Ok(Self(low))
+    }
+}
+
+impl fmt::Display for ShareId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for ShareId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+pub(crate) fn no_such_share(id: &str) -> Error {
+    Error::new(
+        Code::NoSuchShare,
+        format!("there is no share «{}»", id.escape_debug()),
+        "See them with `lapse list`.",
+    )
+}
+
+/// 128 random bits as text: what makes an object's key unguessable.
+pub(crate) fn random_step() -> String {
+    let bytes: [u8; 16] = rand::random();
+    BASE32_NOPAD.encode(&bytes).to_lowercase()
+}
+
+/// One object and its links, as facts.
+#[derive(Debug, Clone)]
+pub struct Share {
+    /// Its name here.
+    pub id: ShareId,
+    /// The profile it was made with.
+    pub profile: String,
+    /// The bucket.
+    pub bucket: String,
+    /// The object's key.
+    pub key: String,
+    /// The file's own name.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// The etag, once the object is there.
+    pub etag: Option<String>,
+    /// Where the bytes came from.
+    pub(crate) origin: Origin,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Why the upload didn't end well.
+    pub failed: Option<String>,
+    /// When and how it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// One for each signing, the oldest first.
+    pub links: Vec<Link>,
+    /// Whether a live process is uploading it now.
+    pub(crate) under_way: bool,
+}
+
+impl Share {
+    /// The newest link.
+    pub fn link(&self) -> Option<&Link> {
+        self.links.last()
+    }
+
+    /// When the last of its links ends.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        self.links.iter().map(|link| link.facts.ends_at()).max()
+    }
+
+    /// Of the links that live at `now`, the one that ends last.
+    pub fn live_link(&self, now: Timestamp) -> Option<&Link> {
+        self.links.iter().filter(|link| link.facts.ends_at() > now).max_by_key(|link| link.facts.ends_at())
+    }
+
+    /// Whether Lapse may delete the object: only one that it made.
+    pub fn is_ours(&self) -> bool {
+        !matches!(self.origin, Origin::Object)
+    }
+}

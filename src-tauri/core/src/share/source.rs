@@ -1,0 +1,154 @@
+//! Where the bytes of a share come from.
+
+use std::fs::{File, Metadata};
+use std::path::{Path, PathBuf};
+
+use crate::error::reason;
+use crate::{Code, Error, Result};
+
+/// What is to be shared.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A file on this computer.
+    File(PathBuf),
+    /// Standard input.
+    Stdin,
+    /// An object that is in a bucket already: only signed for, never copied or deleted.
+    Object {
+        /// The bucket.
+        bucket: String,
+        /// The key.
+        key: String,
+    },
+}
+
+impl Source {
+    /// What a word of the command line names: `-`, `s3://BUCKET/KEY`, or a path.
+    pub fn parse(word: &std::ffi::OsStr) -> Result<Self> {
+        if word == "-" {
+            return Ok(Self::Stdin);
+        }
+        if let Some(text) = word.to_str()
+            && let Some((bucket, key)) = crate::storage::parse_s3_uri(text)?
+        {
+            return Ok(Self::Object { bucket, key });
+        }
+        Ok(Self::File(PathBuf::from(word)))
+    }
+
+    /// The name that recipients see when none is given.
+    pub(crate) fn own_name(&self) -> String {
+        match self {
+            Self::File(path) => {
+                path.file_name().map_or_else(|| "file".to_owned(), |name| name.to_string_lossy().into_owned())
+            }
+            Self::Stdin => "stdin".to_owned(),
+            Self::Object { key, .. } => key.rsplit('/').find(|step| !step.is_empty()).unwrap_or("file").to_owned(),
+        }
+    }
+}
+
+/// What is remembered of where a share came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    File { path: PathBuf, fingerprint: Fingerprint },
+    Stdin,
+    Object,
+}
+
+/// What tells that a file is still the same one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    pub(crate) size: u64,
+    /// Nanoseconds since 1970.
+    pub(crate) modified: i64,
+    pub(crate) inode: u64,
+}
+
+impl Fingerprint {
+    fn of(metadata: &Metadata) -> Self {
+        let modified = metadata
+            .modified()
+            .ok()
+            .and_then(|time| jiff::Timestamp::try_from(time).ok())
+            .and_then(|time| i64::try_from(time.as_nanosecond()).ok())
+            .unwrap_or(0);
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(metadata);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Self { size: metadata.len(), modified, inode }
+    }
+}
+
+/// A file that is being shared: opened once, so that a file put in its place isn't mixed in.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    pub(crate) file: File,
+    pub(crate) path: PathBuf,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+impl OpenFile {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let unreadable = |error: std::io::Error| {
+            let (code, hint) = match error.kind() {
+                std::io::ErrorKind::NotFound => (Code::FileMissing, "Check the name and the folder."),
+                std::io::ErrorKind::PermissionDenied => {
+                    (Code::FileUnreadable, "Ask its owner for the right to read it.")
+                }
+                _ => (Code::FileUnreadable, "Check the file and the disk, then try again."),
+            };
+            let what = if code == Code::FileMissing {
+                format!("there is no file {}", quoted(path))
+            } else {
+                format!("can't read {}: {}", quoted(path), reason(&error))
+            };
+            Error::new(code, what, hint).caused_by(error)
+        };
+        // Looked at before it is opened: opening a pipe or a device could wait for ever.
+        let metadata = std::fs::metadata(path).map_err(unreadable)?;
+        if metadata.is_dir() {
+            return Err(Error::new(
+                Code::NotAFile,
+                format!("{} is a folder", quoted(path)),
+                "Folders can't be shared yet: pack it first (zip -r) and share the archive.",
+            ));
+        }
+        if !metadata.is_file() {
+            return Err(Error::new(
+                Code::NotAFile,
+                format!("{shown} isn't a regular file"),
+                "To share what a program prints, use: … | lapse share - --name NAME",
+            ));
+        }
+        let file = File::open(path).map_err(unreadable)?;
+        let fingerprint = Fingerprint::of(&file.metadata().map_err(unreadable)?);
+        let path = std::path::absolute(path).map_err(unreadable)?;
+        Ok(Self { file, path, fingerprint })
+    }
+
+    /// Fails if the file is seen to have changed since it was opened, here or under its name.
+    pub(crate) fn check_unchanged(&self) -> Result<()> {
+        let now = self.file.metadata().map(|metadata| Fingerprint::of(&metadata));
+        let named = std::fs::metadata(&self.path).map(|metadata| Fingerprint::of(&metadata));
+        match (now, named) {
+            (Ok(now), Ok(named)) if now == self.fingerprint && named == self.fingerprint => Ok(()),
+            _ => Err(self.changed()),
+        }
+    }
+
+    pub(crate) fn changed(&self) -> Error {
+        Error::new(
+            Code::FileChanged,
+            format!("{} changed while it was read, so it wasn't shared", quoted(&self.path)),
+            "Wait until whatever writes it has finished, then share it again.",
+        )
+    }
+}
+
+/// A path on one line, whatever is in it.
+fn quoted(path: &Path) -> String {
+    format!("«{}»", path.to_string_lossy().escape_debug())
+}

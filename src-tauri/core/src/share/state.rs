@@ -1,0 +1,124 @@
+//! What is true of a share now: derived from facts, never stored.
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use super::Share;
+use crate::Code;
+use crate::storage::{LinkFacts, Seen};
+
+/// One signing of a share.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// Its row in the database.
+    pub(crate) row: i64,
+    /// Every input of the link but the secret.
+    pub facts: LinkFacts,
+    /// Why it ends earlier than asked, or may.
+    pub limited_by: Option<Code>,
+    /// Whether the keys that signed it were temporary.
+    pub temporary: bool,
+    /// When the storage was last asked about it, and what it said.
+    pub checked: Option<(Timestamp, Seen)>,
+}
+
+/// Why a link that should work doesn't.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreachable {
+    /// The object isn't in the bucket.
+    ObjectGone,
+    /// The key that signed is switched off or deleted.
+    KeyOff,
+    /// The storage refuses the link before its end, and says no more.
+    Refused,
+    /// The storage didn't answer, or not as one.
+    NoAnswer,
+}
+
+/// What a share is, seen from the time of its server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// A process is sending it.
+    Uploading,
+    /// The upload ended before its time.
+    Failed(String),
+    /// The link lives.
+    Active,
+    /// The link lives, and ends earlier than was asked.
+    CutShort(Code),
+    /// The time of all its links is over.
+    Expired,
+    /// Its object was deleted at this time.
+    Revoked(Timestamp),
+    /// Its time isn't over, but the last check found no way to the file.
+    Unreachable(Unreachable),
+}
+
+impl State {
+    /// The stable name.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Uploading => "uploading",
+            Self::Failed(_) => "failed",
+            Self::Active => "active",
+            Self::CutShort(_) => "cut_short",
+            Self::Expired => "expired",
+            Self::Revoked(_) => "revoked",
+            Self::Unreachable(_) => "unreachable",
+        }
+    }
+
+    /// Whether the link is meant to work now.
+    pub fn is_alive(&self) -> bool {
+        matches!(self, Self::Active | Self::CutShort(_) | Self::Unreachable(_))
+    }
+}
+
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl Share {
+    /// The state at `now`, which is the server's time.
+    pub fn state(&self, now: Timestamp) -> State {
+        if let Some(at) = self.revoked_at {
+            return self.revoked(at, now);
+        }
+        if let Some(reason) = &self.failed {
+            return State::Failed(reason.clone());
+        }
+        if self.links.is_empty() {
+            return if self.under_way {
+                State::Uploading
+            } else {
+                State::Failed("the upload was interrupted; share the file again".to_owned())
+            };
+        }
+        let Some(link) = self.live_link(now) else { return State::Expired };
+        match link.checked.map(|(_, seen)| seen) {
+            Some(Seen::Gone) => State::Unreachable(Unreachable::ObjectGone),
+            Some(Seen::KeyOff) => State::Unreachable(Unreachable::KeyOff),
+            Some(Seen::Refused) => State::Unreachable(Unreachable::Refused),
+            Some(Seen::NotKnown) => State::Unreachable(Unreachable::NoAnswer),
+            Some(Seen::Works) | None => match link.limited_by {
+                Some(code @ (Code::SignInEnds | Code::ProviderCap)) => State::CutShort(code),
+                _ => State::Active,
+            },
+        }
+    }
+
+    /// Revoked means measured: a link that was seen to work after the revoke isn't revoked.
+    fn revoked(&self, at: Timestamp, now: Timestamp) -> State {
+        let works = self.links.iter().any(|link| {
+            link.facts.ends_at() > now && matches!(link.checked, Some((when, Seen::Works)) if when >= at)
+        });
+        if works { State::Active } else { State::Revoked(at) }
+    }
+
+    /// When the link that decides the state was last checked.
+    pub fn checked_at(&self) -> Option<Timestamp> {
+        self.links.iter().filter_map(|link| link.checked.map(|(at, _)| at)).max()
+    }
+}

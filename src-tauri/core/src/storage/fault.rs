@@ -1,0 +1,155 @@
+//! What a server's refusal means, in a person's words.
+
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use super::{Bucket, http};
+use crate::{Code, Error};
+
+/// The end of an error that the SDK gave, whatever the operation.
+type Failed<E> = SdkError<E, HttpResponse>;
+
+impl Bucket {
+    /// What went wrong while we tried to `act`.
+    pub(super) fn explain<E>(&self, act: &str, error: Failed<E>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let explained = match &error {
+            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => self.no_answer(&http::chain(&error)),
+            SdkError::ServiceError(service) => self.refused(act, service.err(), service.raw()),
+            SdkError::ResponseError(response) => {
+                tracing::debug!(status = response.raw().status().as_u16(), "an answer that isn't S3's");
+                self.not_s3()
+            }
+            _ => self.storage(&format!("can't {act}")),
+        };
+        explained.caused_by(error)
+    }
+
+    fn refused(&self, act: &str, error: &impl ProvideErrorMetadata, raw: &HttpResponse) -> Error {
+        let status = raw.status().as_u16();
+        let bucket = &self.profile.bucket;
+        let region = raw.headers().get("x-amz-bucket-region");
+        match (error.code(), status) {
+            (Some("NoSuchBucket"), _) => self.no_such_bucket(),
+            (Some("NoSuchKey"), _) => self.no_such_object(""),
+            (Some("NotFound"), _) | (None, 404) if self.speaks_s3(raw) => self.no_such_bucket(),
+            (Some("InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "ExpiredToken" | "TokenRefreshRequired" | "InvalidClientTokenId"), _) => {
+                let what = if error.code() == Some("SignatureDoesNotMatch") {
+                    format!("{} says that the secret of {} is wrong", self.host(), self.keys.access_key)
+                } else {
+                    format!("{} doesn't accept the access key {}", self.host(), self.keys.access_key)
+                };
+                Error::new(
+                    Code::SignIn,
+                    what,
+                    format!("Correct the keys of the profile «{}»: remove it and add it again, or sign in anew.", self.profile.name),
+                )
+            }
+            (Some("AuthorizationHeaderMalformed" | "PermanentRedirect" | "TemporaryRedirect" | "IllegalLocationConstraintException" | "AuthorizationQueryParametersError"), _)
+            | (None, 301)
+                if region.is_some() || self.speaks_s3(raw) =>
+            {
+                let hint = match region {
+                    Some(region) => format!("Use --region {region} for this profile."),
+                    None => "Give the profile the region that the provider shows for the bucket.".to_owned(),
+                };
+                Error::new(
+                    Code::WrongRegion,
+                    format!("the bucket «{bucket}» isn't in the region {}", self.profile.region),
+                    hint,
+                )
+            }
+            (Some("RequestTimeTooSkewed"), _) => Error::new(
+                Code::Clock,
+                "this computer's clock is too far from the storage's",
+                "Set the clock (automatic time), then try again.",
+            ),
+            (Some("AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "Forbidden"), _) => Error::new(
+                Code::AccessDenied,
+                format!("{} doesn't let {} {act} in «{bucket}»", self.host(), self.keys.access_key),
+                "Give the key the right to do so, or use a profile that has it.",
+            ),
+            (Some(code), _) => Error::new(
+                Code::Storage,
+                format!("{} refused to {act}: {code}", self.host()),
+                "Try again; if it stays, `lapse profile check` says what this storage can do.",
+            ),
+            // Only a HEAD is answered without a body: what it refuses is asked again with one.
+            (None, 403) => Error::new(
+                Code::AccessDenied,
+                format!("{} doesn't let {} {act}", self.host(), self.keys.access_key),
+                "Check the access key, its secret, and that the bucket is yours.",
+            ),
+            (None, _) if self.speaks_s3(raw) => self.storage(&format!("{} answered {status} to: {act}", self.host())),
+            (None, _) => self.not_s3(),
+        }
+    }
+
+    /// Every S3 server that we know sends one of these; a portal or a plain web server doesn't.
+    fn speaks_s3(&self, raw: &HttpResponse) -> bool {
+        let headers = raw.headers();
+        let s3_header = headers.iter().any(|(name, _)| name.starts_with("x-amz-"));
+        let xml = headers.get("content-type").is_some_and(|kind| kind.contains("xml") && !kind.contains("html"));
+        s3_header || xml
+    }
+
+    fn no_answer(&self, cause: &str) -> Error {
+        tracing::debug!(cause, "no answer from the storage");
+        let low = cause.to_lowercase();
+        if low.contains("certificate") || low.contains("unknownissuer") {
+            return Error::new(
+                Code::Certificate,
+                format!("the certificate of {} isn't trusted", self.host()),
+                "If the server has a certificate of its own, name its CA file with --ca-file; else you may not be talking to your storage.",
+            );
+        }
+        let tls = ["corrupt message", "invalid content type", "wrong version number", "handshake"];
+        if tls.iter().any(|sign| low.contains(sign)) {
+            return Error::new(
+                Code::NotS3,
+                format!("{} doesn't speak TLS", self.host()),
+                "Check the endpoint: http:// or https://, and the port.",
+            );
+        }
+        Error::new(
+            Code::Unreachable,
+            format!("{} can't be reached", self.host()),
+            "Check the endpoint and your network, then try again.",
+        )
+    }
+
+    pub(super) fn not_s3(&self) -> Error {
+        Error::new(
+            Code::NotS3,
+            format!("{} answered, but not as an S3 server", self.host()),
+            "Check the endpoint; on a guest network, sign in to it in a browser first.",
+        )
+    }
+
+    pub(super) fn storage(&self, message: &str) -> Error {
+        Error::new(Code::Storage, message, "Try again; `lapse profile check` says what this storage can do.")
+    }
+
+    pub(super) fn no_such_object(&self, key: &str) -> Error {
+        let name = if key.is_empty() { String::new() } else { format!(" «{}»", key.escape_debug()) };
+        Error::new(
+            Code::NoSuchObject,
+            format!("there is no object{name} in the bucket «{}»", self.profile.bucket),
+            "It was deleted or moved; share the file again.",
+        )
+    }
+
+    fn no_such_bucket(&self) -> Error {
+        Error::new(
+            Code::NoSuchBucket,
+            format!("there is no bucket «{}» at {}", self.profile.bucket, self.host()),
+            "Make it with the provider's own tools, or correct the profile's bucket.",
+        )
+    }
+
+    fn host(&self) -> &str {
+        &self.profile.endpoint.authority
+    }
+}

@@ -1,0 +1,147 @@
+//! HTTP as the SDK does it, also for links: the same proxies, the same certificates.
+
+use std::time::Duration;
+
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient as _, HttpConnectorSettings, SharedHttpClient,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::SystemTimeSource;
+use http_body_util::BodyExt as _;
+
+use crate::clock::ServerClock;
+use crate::profile::Profile;
+use crate::{Error, Result};
+
+/// How long to wait for a connection.
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
+/// How long a server may stay silent while it is asked about a link.
+const ANSWER: Duration = Duration::from_secs(20);
+/// An S3 error is short; a portal's page is not read beyond this.
+const MOST_BODY: usize = 64 * 1024;
+
+/// The client of one profile: proxies from the environment, certificates from the system and the profile.
+pub(crate) fn client(profile: &Profile) -> Result<SharedHttpClient> {
+    let proxy = ProxyConfig::from_env();
+    if profile.endpoint.scheme == "http" {
+        // No TLS: reading the system's certificates would cost more than a small upload.
+        return Ok(Builder::new().build_with_connector_fn(move |settings, _| {
+            let mut builder = Connector::builder().proxy_config(proxy.clone()).sleep_impl(TokioSleep::new());
+            builder.set_connector_settings(settings.cloned());
+            builder.build_http()
+        }));
+    }
+    let mut trust = TrustStore::default();
+    if let Some(path) = &profile.ca_file {
+        let pem = std::fs::read(path).map_err(|e| Error::disk("read the certificates in", path, e))?;
+        trust = trust.with_pem_certificate(pem);
+    }
+    let context = TlsContext::builder().with_trust_store(trust).build().map_err(|error| {
+        Error::new(
+            crate::Code::Certificate,
+            "the certificates of this profile can't be used",
+            "The file named by --ca-file must hold PEM certificates.",
+        )
+        .caused_by(error)
+    })?;
+    Ok(Builder::new().build_with_connector_fn(move |settings, _| {
+        let mut builder = Connector::builder()
+            .proxy_config(proxy.clone())
+            .sleep_impl(TokioSleep::new())
+            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .tls_context(context.clone());
+        builder.set_connector_settings(settings.cloned());
+        builder.build()
+    }))
+}
+
+/// An answer to a plain request: enough to judge a link by.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Whether it came with an etag, as every object does and no portal's page.
+    pub(crate) etag: bool,
+    /// The S3 error code in the body, if it is an S3 error.
+    pub(crate) code: Option<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// One request by a URL that carries its own signature. Redirects aren't followed. Only the first bytes of
+/// the body are read: the rest of a large file isn't fetched.
+pub(crate) async fn ask(
+    client: &SharedHttpClient,
+    clock: &ServerClock,
+    request: http::Request<SdkBody>,
+) -> Result<Answer, String> {
+    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(ANSWER).build();
+    let components = RuntimeComponentsBuilder::new("lapse")
+        .with_time_source(Some(SystemTimeSource::new()))
+        .with_sleep_impl(Some(TokioSleep::new()))
+        .build()
+        .map_err(|error| error.to_string())?;
+    let request = HttpRequest::try_from(request).map_err(|error| error.to_string())?;
+    let connector = client.http_connector(&settings, &components);
+    let response = connector.call(request).await.map_err(|error| chain(&error))?;
+    if let Some(date) = response.headers().get("date") {
+        clock.learn(date);
+    }
+    let status = response.status().as_u16();
+    let etag = response.headers().get("etag").is_some();
+    let mut stream = response.into_body();
+    let mut body = Vec::new();
+    while body.len() < MOST_BODY {
+        match tokio::time::timeout(ANSWER, stream.frame()).await {
+            Ok(Some(Ok(frame))) => body.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+            Ok(None) => break,
+            Ok(Some(Err(error))) => return Err(error.to_string()),
+            Err(_) => return Err("the answer broke off".to_owned()),
+        }
+        if status < 300 {
+            break;
+        }
+    }
+    let code = s3_error_code(&body);
+    Ok(Answer { status, etag, code, body })
+}
+
+/// The text of an error and all that caused it.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+/// `<Error><Code>…</Code>` of an S3 error; `None` if the body isn't one.
+fn s3_error_code(body: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?;
+    let inside = &text[text.find("<Error")?..];
+    let code = inside.split_once("<Code>")?.1.split_once("</Code>")?.0;
+    let plain = !code.is_empty() && code.len() < 80 && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
+    plain.then(|| code.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::s3_error_code;
+
+    #[test]
+    fn only_an_s3_error_has_a_code() {
+        let s3 = b"<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>x</Message></Error>";
+        assert_eq!(s3_error_code(s3).as_deref(), Some("AccessDenied"));
+        assert_eq!(s3_error_code(b"<html><Code>AccessDenied</Code></html>"), None);
+        assert_eq!(s3_error_code(b"<Error><Code><b>Access</b></Code></Error>"), None);
+        assert_eq!(s3_error_code(&[0xff, 0xfe]), None);
+    }
+}

@@ -1,0 +1,252 @@
+//! One bucket over S3. The local store is one more endpoint.
+
+mod fault;
+mod http;
+mod link;
+mod presign;
+pub mod probe;
+pub mod provider;
+mod sign_in;
+
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
+};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
+pub use link::Seen;
+pub use presign::LinkFacts;
+pub use sign_in::{Keys, SignInEnd};
+pub(crate) use sign_in::{keychain_error, sign_in};
+
+use crate::clock::ServerClock;
+use crate::profile::Profile;
+use crate::{Code, Error, Result};
+
+/// What the headers of an object say to whoever downloads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Headers {
+    /// A content type that a browser won't run.
+    pub content_type: String,
+    /// `attachment` or `inline`, with the file's true name.
+    pub disposition: String,
+}
+
+/// What the storage says of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Bytes.
+    pub size: u64,
+    /// The etag, as the server spells it.
+    pub etag: String,
+}
+
+/// A bucket, and the keys that open it.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    profile: Profile,
+    keys: Keys,
+    client: Client,
+    http: SharedHttpClient,
+    clock: ServerClock,
+}
+
+impl Bucket {
+    /// Prepares to talk to the bucket of a profile; nothing is sent yet.
+    pub fn open(profile: Profile, keys: Keys, clock: ServerClock) -> Result<Self> {
+        let http = http::client(&profile)?;
+        let mut config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .credentials_provider(keys.provider())
+            .region(Region::new(profile.region.clone()))
+            .endpoint_url(profile.endpoint.to_string())
+            .force_path_style(profile.path_style)
+            .http_client(http.clone())
+            .interceptor(clock.clone())
+            .retry_config(RetryConfig::standard().with_max_attempts(4))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(http::CONNECT)
+                    .read_timeout(Duration::from_secs(60))
+                    .build(),
+            )
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        if profile.provider.id != "aws" {
+            // Many S3 servers don't know the SDK's newer checksums and refuse them.
+            config = config
+                .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+                .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        }
+        let client = Client::from_conf(config.build());
+        Ok(Self { profile, keys, client, http, clock })
+    }
+
+    /// The profile this was opened with.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// The keys that sign.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The server's clock, as far as its answers told.
+    pub fn clock(&self) -> &ServerClock {
+        &self.clock
+    }
+
+    /// Whether the bucket is there and may be used. Some servers make a missing bucket at the first PUT,
+    /// so this comes before it.
+    pub async fn check_exists(&self) -> Result<()> {
+        let answer = self.client.head_bucket().bucket(&self.profile.bucket).send().await;
+        let Err(error) = answer.map_err(|error| self.explain("look at the bucket", error)) else { return Ok(()) };
+        if error.code != Code::AccessDenied && error.code != Code::NotS3 {
+            return Err(error);
+        }
+        // The answer to a HEAD has no body, so it can't say whether the key is wrong, the secret, or only
+        // the right to ask. A listing of nothing says it.
+        let request = self.client.list_objects_v2().bucket(&self.profile.bucket).max_keys(0);
+        request.send().await.map(drop).map_err(|error| self.explain("look at the bucket", error))
+    }
+
+    /// Makes the bucket: only when the person asked for it.
+    pub async fn create(&self) -> Result<()> {
+        let answer = self.client.create_bucket().bucket(&self.profile.bucket).send().await;
+        answer.map(drop).map_err(|error| self.explain("make the bucket", error))
+    }
+
+    /// Writes an object in one request. `body` must be replayable for retries to work.
+    pub async fn put(&self, key: &str, headers: &Headers, body: ByteStream, size: u64) -> Result<String> {
+        let answer = self
+            .client
+            .put_object()
+            .bucket(&self.profile.bucket)
+            .key(key)
+            .content_type(&headers.content_type)
+            .content_disposition(&headers.disposition)
+            .content_length(i64::try_from(size).unwrap_or(i64::MAX))
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| self.explain("upload", error))?;
+        self.etag(answer.e_tag)
+    }
+
+    /// Begins a multipart upload and gives its id.
+    pub async fn create_multipart(&self, key: &str, headers: &Headers) -> Result<String> {
+        let answer = self
+            .client
+            .create_multipart_upload()
+            .bucket(&self.profile.bucket)
+            .key(key)
+            .content_type(&headers.content_type)
+            .content_disposition(&headers.disposition)
+            .send()
+            .await
+            .map_err(|error| self.explain("upload", error))?;
+        answer.upload_id.ok_or_else(|| self.not_s3())
+    }
+
+    /// Sends one part (numbered from 1) and gives its etag.
+    pub async fn upload_part(&self, key: &str, upload: &str, number: i32, body: ByteStream, size: u64) -> Result<String> {
+        let answer = self
+            .client
+            .upload_part()
+            .bucket(&self.profile.bucket)
+            .key(key)
+            .upload_id(upload)
+            .part_number(number)
+            .content_length(i64::try_from(size).unwrap_or(i64::MAX))
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| self.explain("upload", error))?;
+        self.etag(answer.e_tag)
+    }
+
+    /// Joins the parts (their etags in order) into the object, and gives its etag.
+    pub async fn complete_multipart(&self, key: &str, upload: &str, etags: &[String]) -> Result<String> {
+        let parts = etags
+            .iter()
+            .zip(1..)
+            .map(|(etag, number)| CompletedPart::builder().e_tag(etag).part_number(number).build())
+            .collect();
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        let answer = self
+            .client
+            .complete_multipart_upload()
+            .bucket(&self.profile.bucket)
+            .key(key)
+            .upload_id(upload)
+            .multipart_upload(parts)
+            .send()
+            .await
+            .map_err(|error| self.explain("upload", error))?;
+        self.etag(answer.e_tag)
+    }
+
+    /// Gives a multipart upload up.
+    pub async fn abort_multipart(&self, key: &str, upload: &str) -> Result<()> {
+        let request = self.client.abort_multipart_upload().bucket(&self.profile.bucket).key(key).upload_id(upload);
+        request.send().await.map(drop).map_err(|error| self.explain("give the upload up", error))
+    }
+
+    /// What the storage says of an object.
+    pub async fn head(&self, key: &str) -> Result<Object> {
+        let answer = self.client.head_object().bucket(&self.profile.bucket).key(key).send().await.map_err(|error| {
+            let error = self.explain("look at the object", error);
+            // A HEAD's answer has no body, so 404 is all there is: the bucket was found before.
+            if error.code == Code::NoSuchBucket { self.no_such_object(key) } else { error }
+        })?;
+        Ok(Object {
+            size: answer.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+            etag: self.etag(answer.e_tag)?,
+        })
+    }
+
+    /// The first bytes of an object; the probe reads its own throw-away objects with it.
+    pub(crate) async fn read(&self, key: &str) -> Result<Vec<u8>> {
+        let answer = self.client.get_object().bucket(&self.profile.bucket).key(key).send().await;
+        let body = answer.map_err(|error| self.explain("read the object", error))?.body;
+        let bytes = body.collect().await.map_err(|error| self.storage("the object broke off").caused_by(error))?;
+        Ok(bytes.to_vec())
+    }
+
+    /// Deletes one object, by its exact key. One that is gone already is no error.
+    pub async fn delete(&self, key: &str) -> Result<()> {
+        let answer = self.client.delete_object().bucket(&self.profile.bucket).key(key).send().await;
+        answer.map(drop).map_err(|error| self.explain("delete the object", error))
+    }
+
+    /// The keys under a prefix, at most a thousand.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<String>> {
+        let request = self.client.list_objects_v2().bucket(&self.profile.bucket).prefix(prefix);
+        let answer = request.send().await.map_err(|error| self.explain("list the bucket", error))?;
+        Ok(answer.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect())
+    }
+
+    /// A captive portal answers 200 to anything: only an S3 server gives an etag.
+    fn etag(&self, etag: Option<String>) -> Result<String> {
+        etag.filter(|etag| !etag.is_empty()).ok_or_else(|| self.not_s3())
+    }
+}
+
+/// `s3://BUCKET/KEY`, taken apart.
+pub(crate) fn parse_s3_uri(text: &str) -> Result<Option<(String, String)>> {
+    let Some(rest) = text.strip_prefix("s3://") else { return Ok(None) };
+    match rest.split_once('/') {
+        Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => Ok(Some((bucket.to_owned(), key.to_owned()))),
+        _ => Err(Error::new(
+            Code::Usage,
+            format!("«{}» names no object", text.escape_debug()),
+            "Write s3://BUCKET/KEY, with the object's whole key.",
+        )),
+    }
+}

@@ -176,6 +176,17 @@ impl Answer {
         self.headers.iter().find(|(each, _)| each == name).map(|(_, value)| value.as_str())
     }
 
+    /// The file's name in `Content-Disposition`, as a browser reads it (RFC 6266).
+    pub fn name(&self) -> Option<String> {
+        let disposition = self.header("content-disposition")?;
+        if let Some((_, value)) = disposition.split_once("filename*=UTF-8''") {
+            let value = value.split(';').next()?;
+            return Some(percent_decode_str(value).decode_utf8().ok()?.into_owned());
+        }
+        let value = disposition.split_once("filename=")?.1;
+        Some(value.split(';').next()?.trim_matches('"').to_owned())
+    }
+
     /// The code in an S3 error's XML.
     pub fn code(&self) -> Option<String> {
         let body = String::from_utf8_lossy(&self.body);
@@ -196,7 +207,7 @@ impl Answer {
             .header("content-disposition")
             .unwrap_or_else(|| panic!("no disposition: {self:?}"));
         assert!(disposition.starts_with("attachment"), "{disposition}");
-        assert_eq!(name_in(disposition).as_deref(), Some(name), "{disposition}");
+        assert_eq!(self.name().as_deref(), Some(name), "{disposition}");
     }
 
     /// The storage said no, in S3's words.
@@ -215,14 +226,4 @@ impl Answer {
     pub fn assert_refused_somehow(&self) {
         assert!((400..500).contains(&self.status), "not refused: {self:?}");
     }
-}
-
-/// The file's name in a `Content-Disposition`, as a browser reads it (RFC 6266).
-fn name_in(disposition: &str) -> Option<String> {
-    if let Some((_, value)) = disposition.split_once("filename*=UTF-8''") {
-        let value = value.split(';').next()?;
-        return Some(percent_decode_str(value).decode_utf8().ok()?.into_owned());
-    }
-    let value = disposition.split_once("filename=")?.1;
-    Some(value.split(';').next()?.trim_matches('"').to_owned())
 }

@@ -1,0 +1,84 @@
+//! The clipboard, on a real X screen, read by xclip.
+
+use std::time::Duration;
+
+use lapse_tests::rig::Rig;
+use lapse_tests::{Lapse, Output, wait_for};
+
+struct Screen {
+    lapse: Lapse,
+    _rig: Rig,
+}
+
+fn on_a_screen() -> Screen {
+    let rig = Rig::script("screen.sh", &[]);
+    let mut lapse = Lapse::new();
+    let (name, value) = rig.variable();
+    lapse.set(name, value);
+    Screen { lapse, _rig: rig }
+}
+
+/// What another program would paste.
+fn pasted(lapse: &Lapse) -> Output {
+    Output::of(&mut lapse.any(&["xclip", "-selection", "clipboard", "-o"]))
+}
+
+#[test]
+fn the_link_is_on_the_clipboard_after_lapse_has_ended() {
+    let Screen { lapse, _rig } = on_a_screen();
+    lapse.file("note.txt", "hello");
+    let output = lapse.run(["share", "note.txt"]).success();
+    assert!(output.stderr.contains("clipboard"), "{output:?}");
+    assert_eq!(pasted(&lapse).stdout, output.stdout.trim_end());
+
+    // A program that keeps a history is told to leave it out.
+    let targets =
+        Output::of(&mut lapse.any(&["xclip", "-selection", "clipboard", "-o", "-t", "TARGETS"]))
+            .stdout;
+    assert!(targets.contains("x-kde-passwordManagerHint"), "{targets}");
+
+    // Something else that is copied takes its place, and the process that held the link ends.
+    let mut copy = lapse.any(&["sh", "-c", "printf other | xclip -selection clipboard -in"]);
+    Output::of(&mut copy).success();
+    assert_eq!(pasted(&lapse).stdout, "other");
+    wait_for("the holder of the clipboard ends", Duration::from_secs(10), || {
+        (holders(&lapse) == 0).then_some(())
+    });
+}
+
+#[test]
+fn the_clipboard_is_left_alone_when_that_is_asked() {
+    let Screen { lapse, _rig } = on_a_screen();
+    lapse.file("note.txt", "hello");
+    let output = lapse.run(["share", "note.txt", "--no-copy"]).success();
+    assert!(!output.stderr.contains("clipboard"), "{output:?}");
+    assert_ne!(pasted(&lapse).code, Some(0), "the clipboard isn't empty");
+    assert_eq!(holders(&lapse), 0);
+}
+
+#[test]
+fn nothing_is_claimed_without_a_screen() {
+    let mut lapse = Lapse::new();
+    lapse.file("note.txt", "hello");
+    let output = lapse.run(["share", "note.txt"]).success();
+    assert!(!output.stderr.contains("clipboard"), "{output:?}");
+    // A screen that isn't there.
+    lapse.set("DISPLAY", ":4711");
+    let output = lapse.run(["share", "note.txt"]).success();
+    assert!(!output.stderr.contains("on the clipboard"), "{output:?}");
+}
+
+/// The processes that hold this Lapse's clipboard.
+fn holders(lapse: &Lapse) -> usize {
+    let home = format!("LAPSE_HOME={}", lapse.home().display());
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes
+        .filter(|process| {
+            let has = |name: &str, text: &str| {
+                let bytes = std::fs::read(process.path().join(name)).unwrap_or_default();
+                lapse_tests::leaks::contains(&bytes, text.as_bytes())
+            };
+            has("cmdline", "hold-clipboard") && has("environ", &home)
+        })
+        .count()
+}

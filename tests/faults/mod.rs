@@ -1,0 +1,7 @@
+//! What goes wrong outside: each is told in one line that says what to do, and nothing is lost.
+
+mod disk;
+mod files;
+mod keychain;
+mod network;
+mod state;

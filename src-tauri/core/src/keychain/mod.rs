@@ -75,7 +75,7 @@ pub struct Keychain {
 
 impl Keychain {
     /// How long a call waits by default: the time a person needs to see a prompt and type a password.
-    pub const PROMPT_LIMIT: Duration = Duration::from_secs(60);
+    pub const PROMPT_LIMIT: Duration = Duration::from_mins(1);
 
     /// The system's keychain: Secret Service on Linux, Keychain on macOS, Credential Manager on
     /// Windows. Nothing is opened before the first call, and every call opens it anew, so a keychain

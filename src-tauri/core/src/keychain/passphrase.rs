@@ -56,16 +56,13 @@ impl PassphraseFile {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(self.failed("can't be read", &error)),
         };
-        match opened {
-            Some(seen) if seen.sealed == sealed => Ok(seen),
-            stale => {
-                let secrets = match &sealed {
-                    Some(sealed) => self.unseal(sealed)?,
-                    None => Secrets::new(),
-                };
-                Ok(stale.insert(Opened { sealed, secrets }))
-            }
-        }
+        let seen = opened.take().filter(|seen| seen.sealed == sealed);
+        let now = match (seen, sealed) {
+            (Some(seen), _) => seen,
+            (None, Some(sealed)) => Opened { secrets: self.unseal(&sealed)?, sealed: Some(sealed) },
+            (None, None) => Opened { secrets: Secrets::new(), sealed: None },
+        };
+        Ok(opened.insert(now))
     }
 
     /// Applies `change` to the secrets and writes them, if it says that there is something to write.
@@ -132,7 +129,8 @@ impl PassphraseFile {
         // What is inside is shorter, so this never grows and leaves no copy behind.
         let mut json = Zeroizing::new(Vec::with_capacity(sealed.len()));
         reader.read_to_end(&mut json).map_err(|_| self.damaged())?;
-        let plain: BTreeMap<String, String> = serde_json::from_slice(&json).map_err(|_| self.damaged())?;
+        let plain: BTreeMap<String, String> =
+            serde_json::from_slice(&json).map_err(|_| self.damaged())?;
         Ok(plain.into_iter().map(|(name, secret)| (name, Sensitive::new(secret))).collect())
     }
 
@@ -142,9 +140,13 @@ impl PassphraseFile {
 
     fn unopened(&self, error: &DecryptError) -> Failure {
         match error {
-            DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => Failure::WrongPassphrase,
+            DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => {
+                Failure::WrongPassphrase
+            }
             DecryptError::NoMatchingKeys => self.other("is encrypted, but not with a passphrase"),
-            DecryptError::ExcessiveWork { .. } => self.other("wants more work than a passphrase file should"),
+            DecryptError::ExcessiveWork { .. } => {
+                self.other("wants more work than a passphrase file should")
+            }
             _ => self.damaged(),
         }
     }
@@ -195,7 +197,8 @@ pub fn read_passphrase(path: &Path) -> Result<Sensitive<String>, Failure> {
         _ => refused(&format!("can't be opened: {error}")),
     })?;
     // Asked of the open file, so it can't be swapped between the look and the read.
-    let metadata = file.metadata().map_err(|error| refused(&format!("can't be looked at: {error}")))?;
+    let metadata =
+        file.metadata().map_err(|error| refused(&format!("can't be looked at: {error}")))?;
     if !metadata.is_file() {
         return Err(refused("isn't a regular file"));
     }

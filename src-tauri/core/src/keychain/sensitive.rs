@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 /// when it is dropped.
 ///
 /// ```
-/// # use keychain_dev::keychain::Sensitive;
+/// # use lapse_core::keychain::Sensitive;
 /// let secret = Sensitive::new("hunter2".to_owned());
 /// assert_eq!(format!("{secret:?}"), "[redacted]");
 /// assert_eq!(secret.expose(), "hunter2");

@@ -25,12 +25,17 @@ const SERVICE: &str = "lapse";
 pub(super) struct SystemStore;
 
 impl SystemStore {
-    fn with_entry<T>(name: &str, call: impl FnOnce(&Entry) -> Result<T, Error>) -> Result<Option<T>, Failure> {
+    fn with_entry<T>(
+        name: &str,
+        call: impl FnOnce(&Entry) -> Result<T, Error>,
+    ) -> Result<Option<T>, Failure> {
         let store = platform::open()?;
-        let entry = store.build(SERVICE, name, Some(&platform::modifiers(&label(name)))).map_err(other)?;
+        let entry =
+            store.build(SERVICE, name, Some(&platform::modifiers(&label(name)))).map_err(other)?;
         match call(&entry) {
             Ok(value) => Ok(Some(value)),
-            Err(Error::NoEntry) => platform::surely_none().map(|()| None),
+            Err(Error::NoEntry) if platform::is_locked() => Err(Failure::Locked),
+            Err(Error::NoEntry) => Ok(None),
             Err(Error::NoStorageAccess(source)) => Err(platform::no_access(source.as_ref())),
             Err(Error::PlatformFailure(source)) => Err(platform::failure(source.as_ref())),
             Err(error) => Err(other(error)),
@@ -65,12 +70,18 @@ fn other(error: Error) -> Failure {
     Failure::Other(match error {
         Error::BadEncoding(mut bytes) | Error::BadDataFormat(mut bytes, _) => {
             bytes.zeroize();
-            "what the keychain holds under this name isn't text: another program changed it".to_owned()
+            "what the keychain holds under this name isn't text: another program changed it"
+                .to_owned()
         }
         Error::Ambiguous(entries) => {
-            format!("the keychain holds {} secrets of this name; delete all but one there", entries.len())
+            format!(
+                "the keychain holds {} secrets of this name; delete all but one there",
+                entries.len()
+            )
         }
-        Error::TooLong(what, limit) => format!("the keychain takes no more than {limit} bytes for the {what}"),
+        Error::TooLong(what, limit) => {
+            format!("the keychain takes no more than {limit} bytes for the {what}")
+        }
         error => format!("the keychain failed: {error}"),
     })
 }

@@ -1,4 +1,4 @@
-//! The Secret Service on the session bus: GNOME Keyring, KWallet, KeePassXC.
+//! The Secret Service on the session bus: `gnome-keyring`, `KWallet`, `KeePassXC`.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -23,9 +23,9 @@ pub(super) fn modifiers(label: &str) -> HashMap<&str, &str> {
     HashMap::from([("label", label)])
 }
 
-/// Whether «not found» means that there is none.
-pub(super) fn surely_none() -> Result<(), Failure> {
-    Ok(())
+/// Asked after «not found».
+pub(super) fn is_locked() -> bool {
+    false
 }
 
 /// The store crate's «no access»: the service knows the item or the collection, and won't open it.

@@ -17,9 +17,9 @@ pub(super) fn modifiers(_label: &str) -> HashMap<&str, &str> {
     HashMap::new()
 }
 
-/// A locked keychain says that it is locked, so «not found» is true.
-pub(super) fn surely_none() -> Result<(), Failure> {
-    Ok(())
+/// Asked after «not found»: a locked keychain of macOS says that it is locked, so there it is true.
+pub(super) fn is_locked() -> bool {
+    false
 }
 
 /// errSecNotAvailable, errSecNoSuchKeychain, errSecInvalidKeychain, errSecReadOnly.

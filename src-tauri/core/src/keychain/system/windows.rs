@@ -17,9 +17,9 @@ pub(super) fn modifiers(_label: &str) -> HashMap<&str, &str> {
     HashMap::from([("persistence", "Local")])
 }
 
-/// Nothing is ever locked, so «not found» is true.
-pub(super) fn surely_none() -> Result<(), Failure> {
-    Ok(())
+/// Asked after «not found», which is always true here.
+pub(super) fn is_locked() -> bool {
+    false
 }
 
 /// `ERROR_NO_SUCH_LOGON_SESSION`: a service or a scheduled task without a signed-in person.

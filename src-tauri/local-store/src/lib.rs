@@ -1,1 +1,110 @@
-//! store
+//! The embedded S3 store: a small server on loopback that keeps objects in one folder.
+//!
+//! [`start`] hosts the store of a folder; every other process reaches it by HTTP and learns where
+//! from [`endpoint`], [`host_of`] and [`credentials`], which read the folder without hosting it.
+//! How it works inside, and what it doesn't do, is in the README beside this crate.
+
+mod access;
+mod blobs;
+mod digest;
+mod error;
+mod fault;
+mod front;
+mod host;
+mod index;
+mod private;
+mod s3;
+mod server;
+mod store;
+
+use std::fmt;
+use std::path::Path;
+
+pub use error::Error;
+pub use host::{Activity, HostInfo, Options, Running, host_of, start};
+
+/// The bucket that a new store is born with, and the only one that [`Key::Profile`] and
+/// [`Key::Env`] may touch.
+pub const BUCKET: &str = "lapse";
+
+/// The region that requests to the store are signed for.
+pub const REGION: &str = "us-east-1";
+
+/// A directive for a `tracing` filter that silences the protocol crate.
+///
+/// At `debug` it logs whole request lines and the signature that it expected, which is as good as
+/// the secret for that one request. Append this to whatever filter a person asks for.
+pub const LOG_CAP: &str = "s3s=off";
+
+/// An access key of the store with its secret. `Debug` doesn't show the secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The access key id, 20 upper-case letters and digits.
+    pub access_key: String,
+    /// The secret that signs, 40 letters and digits.
+    pub secret_key: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("access_key", &self.access_key)
+            .field("secret_key", &"[redacted]")
+            .finish()
+    }
+}
+
+/// The keys that every store has from its first start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// May do everything, also make buckets.
+    Root,
+    /// Signs the links of Lapse's own profile; bucket [`BUCKET`] only.
+    Profile,
+    /// For other S3 clients; bucket [`BUCKET`] only.
+    Env,
+}
+
+/// What a store holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Objects in all buckets; unfinished uploads aren't counted.
+    pub objects: u64,
+    /// The sum of their sizes in bytes.
+    pub bytes: u64,
+}
+
+/// Reads a key of the store in `dir`, hosted or not.
+///
+/// Errors: [`Error::NoStore`] before the first start, [`Error::Newer`], [`Error::Corrupt`],
+/// [`Error::Index`].
+pub fn credentials(dir: &Path, key: Key) -> Result<Credentials, Error> {
+    let index = index::Reader::open(dir)?.ok_or_else(|| Error::NoStore(dir.to_owned()))?;
+    index.credentials_of_role(key)?.ok_or_else(|| Error::NoStore(dir.to_owned()))
+}
+
+/// The secret of any access key that this store ever made, while it is kept, also when the key is
+/// switched off: a link is a function of its row and this secret. `None` for an unknown key.
+pub fn secret_of(dir: &Path, access_key: &str) -> Result<Option<Credentials>, Error> {
+    match index::Reader::open(dir)? {
+        Some(index) => index.credentials_of(access_key),
+        None => Ok(None),
+    }
+}
+
+/// The endpoint that links of this store carry (`http://127.0.0.1:PORT`), known once a port was
+/// chosen, even with no host running.
+pub fn endpoint(dir: &Path) -> Result<Option<String>, Error> {
+    match index::Reader::open(dir)? {
+        Some(index) => Ok(index.port()?.map(host::endpoint_of)),
+        None => Ok(None),
+    }
+}
+
+/// Counts what the store in `dir` holds; zero before its first start.
+pub fn usage(dir: &Path) -> Result<Usage, Error> {
+    match index::Reader::open(dir)? {
+        Some(index) => index.usage(),
+        None => Ok(Usage { objects: 0, bytes: 0 }),
+    }
+}

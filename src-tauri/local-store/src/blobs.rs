@@ -1,0 +1,412 @@
+//! Blob files: opaque names, written once, whole on the disk before any row names them.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use futures_util::{Stream, StreamExt, stream};
+use hyper::StatusCode;
+use s3s::crypto::{Checksum as _, Crc64Nvme};
+use s3s::dto::StreamingBlob;
+use s3s::stream::{ByteStream, RemainingLength};
+use s3s::{S3Error, StdError, s3_error};
+use tokio::task::spawn_blocking;
+
+use crate::digest::{Algorithm, Hasher, Sums};
+use crate::fault::Fault;
+use crate::index::Piece;
+use crate::{Error, fault, private};
+
+/// Measured: 64 KiB reads halve the speed of a download, larger ones gain nothing.
+const READ: u64 = 256 * 1024;
+/// What is gathered of an upload before it is written; at most two of these are held an upload.
+const WRITE: usize = 1024 * 1024;
+/// A client that sends nothing for so long is gone.
+const SILENCE: Duration = Duration::from_secs(45);
+
+/// The blob files of a store.
+pub(crate) struct Blobs {
+    kept: PathBuf,
+    temporary: PathBuf,
+    readers: Mutex<HashMap<String, Readers>>,
+}
+
+#[derive(Default)]
+struct Readers {
+    count: usize,
+    /// No row names the file any more: the last reader removes it.
+    doomed: bool,
+}
+
+impl Blobs {
+    pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
+        let blobs =
+            Self { kept: dir.join("blobs"), temporary: dir.join("tmp"), readers: Mutex::default() };
+        for dir in [&blobs.kept, &blobs.temporary] {
+            private::create_dir(dir).map_err(Error::io("make", dir))?;
+        }
+        private::sync_dir(dir).map_err(Error::io("sync", dir))?;
+        Ok(blobs)
+    }
+
+    /// Removes temporary files, and the blobs that `is_named` doesn't know: what a crash left.
+    pub(crate) fn sweep(
+        &self,
+        is_named: impl Fn(&str) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        for path in files(&self.temporary)? {
+            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        }
+        for path in files(&self.kept)? {
+            let name = path.file_name().and_then(|name| name.to_str());
+            if !name.map_or(Ok(false), &is_named)? {
+                fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Streams `body`, which must be `length` bytes, to a temporary file, hashing on the way.
+    pub(crate) async fn receive(
+        &self,
+        mut body: StreamingBlob,
+        length: u64,
+        asked: Option<Algorithm>,
+    ) -> Result<Received, Fault> {
+        let path = self.temporary.join(random_name());
+        // The file is written while the next batch arrives.
+        let mut writing = spawn_blocking(move || Received::create(path, asked));
+        let mut batch = Vec::new();
+        let (mut gathered, mut received) = (0, 0_u64);
+        loop {
+            let chunk = tokio::time::timeout(SILENCE, body.next())
+                .await
+                .map_err(|_| s3_error!(RequestTimeout, "Nothing was sent for too long."))?;
+            let Some(chunk) = chunk else { break };
+            let chunk = chunk.map_err(|error| broken_body(&error))?;
+            received += chunk.len() as u64;
+            if received > length {
+                return Err(s3_error!(IncompleteBody, "More was sent than announced.").into());
+            }
+            gathered += chunk.len();
+            batch.push(chunk);
+            if gathered >= WRITE {
+                let file = writing.await??;
+                let full = std::mem::take(&mut batch);
+                writing = spawn_blocking(move || file.write(&full));
+                gathered = 0;
+            }
+        }
+        if received < length {
+            return Err(s3_error!(IncompleteBody, "Less was sent than announced.").into());
+        }
+        let file = writing.await??;
+        Ok(spawn_blocking(move || file.write(&batch)).await??)
+    }
+
+    /// Makes a received file a blob that survives a power cut. It goes again unless [`Kept::commit`]ted.
+    pub(crate) fn keep(&self, received: Received) -> io::Result<Kept> {
+        let Received { file, temporary, size, hasher } = received;
+        file.sync_all()?;
+        let name = random_name();
+        let path = self.kept.join(&name);
+        fs::rename(&temporary.0, &path)?;
+        temporary.forget();
+        let guard = Unlink(path);
+        private::sync_dir(&self.kept)?;
+        let sums = hasher.finish();
+        Ok(Kept { piece: Piece { file: name, size, crc64: sums.crc64 }, sums, guard })
+    }
+
+    /// Removes files that no row names any more, each as soon as nobody reads it.
+    pub(crate) fn remove(&self, orphans: Vec<String>) {
+        let mut readers = self.readers();
+        for file in orphans {
+            match readers.get_mut(&file) {
+                Some(readers) => readers.doomed = true,
+                None => unlink(&self.kept.join(file)),
+            }
+        }
+    }
+
+    /// Keeps the files of `pieces` while the answer lives, whatever happens to their rows.
+    ///
+    /// A file that was removed just before isn't brought back: look at the row once more afterwards.
+    pub(crate) fn pin(self: &Arc<Self>, pieces: Vec<Piece>) -> Pinned {
+        let mut readers = self.readers();
+        for piece in &pieces {
+            readers.entry(piece.file.clone()).or_default().count += 1;
+        }
+        drop(readers);
+        Pinned { blobs: Arc::clone(self), pieces }
+    }
+
+    fn readers(&self) -> MutexGuard<'_, HashMap<String, Readers>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A received file, not yet part of the store.
+pub(crate) struct Received {
+    file: File,
+    temporary: Unlink,
+    size: u64,
+    hasher: Hasher,
+}
+
+impl Received {
+    fn create(path: PathBuf, asked: Option<Algorithm>) -> io::Result<Self> {
+        let file = private::create_new(&path)?;
+        Ok(Self { file, temporary: Unlink(path), size: 0, hasher: Hasher::new(asked) })
+    }
+
+    fn write(mut self, batch: &[Bytes]) -> io::Result<Self> {
+        for chunk in batch {
+            self.hasher.update(chunk);
+            self.file.write_all(chunk)?;
+            self.size += chunk.len() as u64;
+        }
+        Ok(self)
+    }
+}
+
+/// A blob that no row names yet; dropped, its file goes.
+pub(crate) struct Kept {
+    pub(crate) piece: Piece,
+    pub(crate) sums: Sums,
+    guard: Unlink,
+}
+
+impl Kept {
+    /// A row names it now.
+    pub(crate) fn commit(self) {
+        self.guard.forget();
+    }
+}
+
+/// The files of an object, kept while this lives.
+pub(crate) struct Pinned {
+    blobs: Arc<Blobs>,
+    pieces: Vec<Piece>,
+}
+
+impl Pinned {
+    /// Refuses when a file is gone or has another size than its row says.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        for piece in &self.pieces {
+            let path = self.blobs.kept.join(&piece.file);
+            let found = match fs::metadata(&path) {
+                Ok(metadata) => Some(metadata.len()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(error.into()),
+            };
+            if found != Some(piece.size) {
+                tracing::error!(file = %path.display(), expected = piece.size, ?found, "a blob is damaged");
+                return Err(damaged().into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The sizes of the pieces, in order.
+    pub(crate) fn sizes(&self) -> impl ExactSizeIterator<Item = u64> {
+        self.pieces.iter().map(|piece| piece.size)
+    }
+
+    /// Streams these bytes of the object. A piece that is read whole is compared with its checksum,
+    /// and the stream breaks off before its end when it was damaged.
+    pub(crate) fn stream(self, range: Range<u64>) -> StreamingBlob {
+        let left = range.end - range.start;
+        let reading = Reading { next: 0, open: None, skip: range.start, left, pinned: self };
+        let chunks = stream::unfold(Some(reading), |reading| async {
+            let reading = reading?;
+            let read = spawn_blocking(move || reading.read()).await.map_err(io::Error::other);
+            match read.flatten() {
+                Ok(Some((chunk, reading))) => Some((Ok(chunk), Some(reading))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error.into()), None)),
+            }
+        });
+        StreamingBlob::new(Sized { chunks: Box::pin(chunks), left })
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        let mut all = self.blobs.readers();
+        for piece in &self.pieces {
+            let Some(readers) = all.get_mut(&piece.file) else { continue };
+            readers.count -= 1;
+            if readers.count == 0 {
+                if readers.doomed {
+                    unlink(&self.blobs.kept.join(&piece.file));
+                }
+                all.remove(&piece.file);
+            }
+        }
+    }
+}
+
+/// A download under way.
+struct Reading {
+    pinned: Pinned,
+    /// The piece to open next.
+    next: usize,
+    open: Option<OpenPiece>,
+    /// Bytes of the object still to be skipped.
+    skip: u64,
+    left: u64,
+}
+
+struct OpenPiece {
+    file: File,
+    left: u64,
+    /// `None` when only some of the piece is read.
+    check: Option<(Crc64Nvme, [u8; 8])>,
+}
+
+impl Reading {
+    fn read(mut self) -> io::Result<Option<(Bytes, Self)>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let mut piece = match self.open.take() {
+            Some(piece) => piece,
+            None => self.open_next()?,
+        };
+        let length = READ.min(piece.left).min(self.left);
+        let mut chunk = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
+        (&mut piece.file).take(length).read_to_end(&mut chunk)?;
+        if chunk.len() as u64 != length {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "a blob is shorter than its row says",
+            ));
+        }
+        piece.left -= length;
+        self.left -= length;
+        if let Some((hash, _)) = &mut piece.check {
+            hash.update(&chunk);
+        }
+        if piece.left > 0 {
+            self.open = Some(piece);
+        } else if let Some((hash, expected)) = piece.check
+            && hash.finalize() != expected
+        {
+            tracing::error!("a blob isn't what was stored; the download was broken off");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a blob isn't what was stored"));
+        }
+        Ok(Some((chunk.into(), self)))
+    }
+
+    fn open_next(&mut self) -> io::Result<OpenPiece> {
+        loop {
+            let piece = self.pinned.pieces.get(self.next).ok_or(io::ErrorKind::UnexpectedEof)?;
+            self.next += 1;
+            if piece.size <= self.skip {
+                self.skip -= piece.size;
+                continue;
+            }
+            let mut file = File::open(self.pinned.blobs.kept.join(&piece.file))?;
+            let skip = std::mem::take(&mut self.skip);
+            if skip > 0 {
+                file.seek(SeekFrom::Start(skip))?;
+            }
+            let left = piece.size - skip;
+            let whole = skip == 0 && self.left >= piece.size;
+            return Ok(OpenPiece {
+                file,
+                left,
+                check: whole.then(|| (Crc64Nvme::new(), piece.crc64)),
+            });
+        }
+    }
+}
+
+/// A stream that knows how much is left, so that the answer isn't sent in chunks.
+struct Sized {
+    chunks: Pin<Box<dyn Stream<Item = Result<Bytes, StdError>> + Send + Sync>>,
+    left: u64,
+}
+
+impl Stream for Sized {
+    type Item = Result<Bytes, StdError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = self.chunks.poll_next_unpin(context);
+        if let Poll::Ready(Some(Ok(chunk))) = &polled {
+            self.left -= chunk.len() as u64;
+        }
+        polled
+    }
+}
+
+impl ByteStream for Sized {
+    fn remaining_length(&self) -> RemainingLength {
+        usize::try_from(self.left)
+            .map_or_else(|_| RemainingLength::unknown(), RemainingLength::new_exact)
+    }
+}
+
+/// Removes a file when dropped.
+struct Unlink(PathBuf);
+
+impl Unlink {
+    fn forget(mut self) {
+        self.0 = PathBuf::new();
+    }
+}
+
+impl Drop for Unlink {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            unlink(&self.0);
+        }
+    }
+}
+
+/// What can't be removed now is swept at the next start.
+fn unlink(path: &Path) {
+    if let Err(error) = fs::remove_file(path) {
+        tracing::warn!(%error, file = %path.display(), "a file that nothing names couldn't be removed");
+    }
+}
+
+fn files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    fs::read_dir(dir)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+        .map_err(Error::io("list", dir))
+}
+
+/// 128 random bits: names say nothing, never meet, and can't leave their folder.
+fn random_name() -> String {
+    HEXLOWER.encode(&rand::random::<[u8; 16]>())
+}
+
+fn damaged() -> S3Error {
+    s3_error!(InternalError, "The stored bytes of this object are missing or damaged.")
+}
+
+/// The error types of s3s's body readers are private; their texts are all there is to tell them apart.
+fn broken_body(error: &StdError) -> S3Error {
+    let text = error.to_string();
+    if text.contains("Sha256Mismatch") {
+        let message = "The body isn't what x-amz-content-sha256 says.";
+        fault::other(StatusCode::BAD_REQUEST, "XAmzContentSHA256Mismatch", message)
+    } else if text.contains("SignatureMismatch") {
+        s3_error!(SignatureDoesNotMatch, "The signature of a chunk is wrong.")
+    } else if text.contains("FormatError") || text.contains("TooLarge") || text.contains("TooMany")
+    {
+        s3_error!(InvalidRequest, "The chunks of the body are malformed.")
+    } else {
+        s3_error!(IncompleteBody, "The body ended before its announced length.")
+    }
+}

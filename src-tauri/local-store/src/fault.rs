@@ -1,0 +1,97 @@
+//! What stops a request inside the backend, and how a client is told.
+
+use std::borrow::Cow;
+use std::io;
+
+use hyper::StatusCode;
+use s3s::{S3Error, S3ErrorCode, s3_error};
+
+/// Why a request can't be done.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The client is told exactly this.
+    Refused(S3Error),
+    /// The index failed.
+    Index(rusqlite::Error),
+    /// A file failed.
+    Io(io::Error),
+}
+
+impl From<S3Error> for Fault {
+    fn from(error: S3Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Index(error)
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<tokio::task::JoinError> for Fault {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::Io(io::Error::other(error))
+    }
+}
+
+impl From<Fault> for S3Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Refused(error) => error,
+            Fault::Index(error) => {
+                tracing::warn!(%error, "the index of the local store failed");
+                match error.sqlite_error_code() {
+                    Some(rusqlite::ErrorCode::DiskFull) => full(),
+                    Some(rusqlite::ErrorCode::ReadOnly) => read_only(),
+                    _ => s3_error!(InternalError, "The store's index failed."),
+                }
+            }
+            Fault::Io(error) => {
+                tracing::warn!(%error, "a file of the local store failed");
+                match error.kind() {
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => full(),
+                    io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+                        read_only()
+                    }
+                    _ => s3_error!(InternalError, "A file of the store failed."),
+                }
+            }
+        }
+    }
+}
+
+/// An error whose code s3s doesn't know.
+pub(crate) fn other(
+    status: StatusCode,
+    code: &'static str,
+    message: impl Into<Cow<'static, str>>,
+) -> S3Error {
+    let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
+    error.set_status_code(status);
+    error
+}
+
+/// 507, since clients retry a 500 or 503, which wouldn't help.
+fn full() -> S3Error {
+    other(StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", "The disk of the store is full.")
+}
+
+fn read_only() -> S3Error {
+    s3_error!(InternalError, "The store's folder can't be written to.")
+}
+
+/// A fault outside any request.
+pub(crate) fn to_error(fault: Fault, index: &std::path::Path) -> crate::Error {
+    match fault {
+        Fault::Index(source) => crate::Error::index(index)(source),
+        Fault::Io(source) => crate::Error::io("use", index)(source),
+        Fault::Refused(error) => crate::Error::io("use", index)(io::Error::other(error)),
+    }
+}

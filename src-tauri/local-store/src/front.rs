@@ -1,0 +1,196 @@
+//! What is refused before s3s sees a request, because s3s would let it pass.
+//!
+//! s3s takes signature version 2 (whose links have no longest life), doesn't compare the scope of
+//! a credential with this store, caps no link's life, and lets headers stay unsigned. Each check
+//! here has a test that goes through the network.
+
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method, StatusCode};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use percent_encoding::percent_decode_str;
+use s3s::{S3Error, S3Result, s3_error};
+
+use crate::{REGION, fault};
+
+/// Signature version 4's longest life of a link, in seconds.
+const LONGEST_LINK: u32 = 7 * 24 * 60 * 60;
+/// How far a link may be dated ahead: the clock of who signed it may be off by so much.
+const AHEAD: SignedDuration = SignedDuration::from_mins(15);
+
+/// Refuses what may not reach s3s.
+pub(crate) fn check(request: &Parts, now: Timestamp) -> S3Result<()> {
+    let headers = &request.headers;
+    let query = Query::parse(request.uri.query().unwrap_or_default())?;
+    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
+        // Two lengths are how requests are smuggled through proxies.
+        return Err(s3_error!(InvalidRequest, "A request can't have two lengths."));
+    }
+    if is_form(request) {
+        return Err(s3_error!(NotImplemented, "Uploads by POST form aren't supported."));
+    }
+    query.refuse_duplicates()?;
+    if query.has("AWSAccessKeyId") || query.has("Signature") {
+        return Err(version_2());
+    }
+    match (headers.get(AUTHORIZATION), query.has("X-Amz-Signature")) {
+        (Some(_), true) => Err(s3_error!(
+            InvalidArgument,
+            "A request is signed by its header or its query, not both."
+        )),
+        (Some(value), false) => {
+            let value = value.to_str().map_err(|_| malformed_header("isn't text"))?;
+            check_header(value, headers)
+        }
+        (None, true) => check_link(&query, headers, now),
+        // Unsigned: s3s has it refused by our access check.
+        (None, false) => Ok(()),
+    }
+}
+
+fn is_form(request: &Parts) -> bool {
+    let is_multipart = |value: &hyper::header::HeaderValue| {
+        value
+            .as_bytes()
+            .get(..19)
+            .is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/form-data"))
+    };
+    request.method == Method::POST && request.headers.get_all(CONTENT_TYPE).iter().any(is_multipart)
+}
+
+/// Signed by header.
+fn check_header(value: &str, headers: &HeaderMap) -> S3Result<()> {
+    let Some(fields) = value.strip_prefix("AWS4-HMAC-SHA256") else { return Err(version_2()) };
+    let field = |name: &str| {
+        fields
+            .split(',')
+            .filter_map(|field| field.trim().split_once('='))
+            .find_map(|(found, value)| (found == name).then_some(value))
+            .ok_or_else(|| malformed_header("lacks a part"))
+    };
+    check_scope(field("Credential")?, malformed_header)?;
+    check_signed_headers(field("SignedHeaders")?, headers)?;
+    refuse_token(headers.contains_key("x-amz-security-token"))
+}
+
+/// Signed by query: a link.
+fn check_link(query: &Query, headers: &HeaderMap, now: Timestamp) -> S3Result<()> {
+    let field = |name: &str| query.get(name).ok_or_else(|| malformed_link("lacks a parameter"));
+    if field("X-Amz-Algorithm")? != "AWS4-HMAC-SHA256" {
+        return Err(version_2());
+    }
+    check_scope(field("X-Amz-Credential")?, malformed_link)?;
+    check_signed_headers(field("X-Amz-SignedHeaders")?, headers)?;
+    refuse_token(
+        query.has("X-Amz-Security-Token") || headers.contains_key("x-amz-security-token"),
+    )?;
+    let seconds = field("X-Amz-Expires")?;
+    // `parse` alone would take a plus sign.
+    let digits = seconds.bytes().all(|byte| byte.is_ascii_digit());
+    match seconds.parse::<u32>().ok().filter(|_| digits) {
+        Some(1..=LONGEST_LINK) => {}
+        _ => return Err(malformed_link("has an X-Amz-Expires outside of 1 to 604800 seconds")),
+    }
+    let signed_at = parse_date(field("X-Amz-Date")?)
+        .ok_or_else(|| malformed_link("has a malformed X-Amz-Date"))?;
+    if signed_at.duration_since(now) > AHEAD {
+        return Err(s3_error!(AccessDenied, "Request is not valid yet"));
+    }
+    Ok(())
+}
+
+/// The credential must be of this region and service: a signature for another one isn't for us.
+fn check_scope(credential: &str, malformed: fn(&str) -> S3Error) -> S3Result<()> {
+    let mut scope = credential.rsplit('/');
+    match (scope.next(), scope.next(), scope.next()) {
+        (Some("aws4_request"), Some("s3"), Some(REGION)) => Ok(()),
+        (Some("aws4_request"), Some("s3"), Some(_)) => {
+            Err(malformed("is for another region; this is us-east-1"))
+        }
+        _ => Err(malformed("has a malformed credential scope")),
+    }
+}
+
+/// The host and every `x-amz-` header must be signed, else whoever passes a link on may change them.
+fn check_signed_headers(list: &str, headers: &HeaderMap) -> S3Result<()> {
+    let is_signed = |name: &str| list.split(';').any(|signed| signed == name);
+    let must = |name: &str| name == "host" || name.starts_with("x-amz-");
+    let unsigned = headers
+        .keys()
+        .map(hyper::header::HeaderName::as_str)
+        .find(|name| must(name) && !is_signed(name));
+    match unsigned {
+        Some(name) => Err(s3_error!(AccessDenied, "The header {name} isn't signed.")),
+        None if !is_signed("host") => Err(s3_error!(AccessDenied, "The header host isn't signed.")),
+        None => Ok(()),
+    }
+}
+
+fn refuse_token(has_token: bool) -> S3Result<()> {
+    if has_token {
+        Err(s3_error!(InvalidToken, "The store gives no session tokens."))
+    } else {
+        Ok(())
+    }
+}
+
+/// `20260131T235959Z`
+fn parse_date(text: &str) -> Option<Timestamp> {
+    let time = DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok().filter(|_| text.len() == 16)?;
+    TimeZone::UTC.to_timestamp(time).ok()
+}
+
+fn version_2() -> S3Error {
+    s3_error!(InvalidRequest, "Only signature version 4 (AWS4-HMAC-SHA256) is supported.")
+}
+
+fn malformed_header(what: &str) -> S3Error {
+    s3_error!(AuthorizationHeaderMalformed, "The Authorization header {what}.")
+}
+
+fn malformed_link(what: &str) -> S3Error {
+    let message = format!("The signed link {what}.");
+    fault::other(StatusCode::BAD_REQUEST, "AuthorizationQueryParametersError", message)
+}
+
+/// The parameters of a query, decoded as s3s decodes them.
+struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn parse(query: &str) -> S3Result<Self> {
+        let decode = |text: &str| -> S3Result<String> {
+            let spaced = text.replace('+', " ");
+            let decoded = percent_decode_str(&spaced).decode_utf8();
+            Ok(decoded.map_err(|_| s3_error!(InvalidURI, "The query isn't UTF-8."))?.into_owned())
+        };
+        let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((decode(name)?, decode(value)?))
+        });
+        Ok(Self(pairs.collect::<S3Result<_>>()?))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find_map(|(found, value)| (found == name).then_some(value.as_str()))
+    }
+
+    /// Of two values, one might be checked and the other used.
+    fn refuse_duplicates(&self) -> S3Result<()> {
+        let mut names: Vec<_> = self.0.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        names.sort_unstable();
+        let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
+        match twice {
+            Some(pair) if pair[0].starts_with("x-amz-") => {
+                Err(malformed_link("has a parameter twice"))
+            }
+            Some(_) => Err(s3_error!(InvalidArgument, "The query has a parameter twice.")),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Hosting: one process at a time serves a store; the others find it.
+//!
+//! The lock on `lock` decides who hosts, since the system frees it whatever happens to the process.
+//! `host.json` only says more about the holder.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::Instant;
+
+use crate::server::{Pulse, Server};
+use crate::store::Store;
+use crate::{Error, fault, index, private};
+
+/// How long another process may hold the lock without serving, while it starts or stops.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// Below the ports that systems give to outgoing connections (Linux: from 32768): one of those
+/// might be in use at the next start, and links name the port.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// Who hosts a store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostInfo {
+    /// The process.
+    pub pid: u32,
+    /// `http://127.0.0.1:PORT`
+    pub endpoint: String,
+    /// Whether it is the background process that `lapse share` starts.
+    pub background: bool,
+}
+
+/// How a store is hosted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Told to others in [`HostInfo::background`].
+    pub background: bool,
+}
+
+/// What a hosted store is doing: whoever hosts it decides by this when to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Activity {
+    /// Requests that aren't answered to the end, downloads included.
+    pub under_way: usize,
+    /// When the last request came.
+    pub last_request: Option<Timestamp>,
+    /// Multipart uploads that are neither finished nor aborted.
+    pub unfinished_uploads: u64,
+}
+
+/// A store that this process hosts. Dropped, it stops without waiting for requests under way.
+pub struct Running {
+    info: HostInfo,
+    dir: PathBuf,
+    store: Arc<Store>,
+    pulse: Arc<Pulse>,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+    lock: Arc<File>,
+}
+
+/// Who hosts the store in `dir`, or `None` when nobody does (yet, or any more).
+pub fn host_of(dir: &Path) -> Result<Option<HostInfo>, Error> {
+    let path = lock_path(dir);
+    let lock = match File::open(&path) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("open", &path)(error)),
+    };
+    match lock.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Ok(record(dir)),
+        Err(TryLockError::Error(error)) => Err(Error::io("lock", &path)(error)),
+    }
+}
+
+/// Hosts the store in `dir`, made when there is none, until [`Running::stop`].
+///
+/// Errors: [`Error::Hosted`] when another process hosts it, [`Error::Busy`] when one holds it for
+/// seconds without serving, [`Error::PortTaken`], [`Error::Newer`], [`Error::Corrupt`],
+/// [`Error::Index`], [`Error::Io`].
+pub async fn start(dir: &Path, options: Options) -> Result<Running, Error> {
+    private::create_dir(dir).map_err(Error::io("make", dir))?;
+    let lock = Arc::new(take_lock(dir).await?);
+    let opened = dir.to_owned();
+    let store = spawn_blocking(move || Store::open(&opened))
+        .await
+        .map_err(|error| Error::io("open", dir)(io::Error::other(error)))??;
+    let store = Arc::new(store);
+    let (listener, port) = bind(&store, dir).await?;
+    let info = HostInfo {
+        pid: std::process::id(),
+        endpoint: endpoint_of(port),
+        background: options.background,
+    };
+    write_record(dir, &info)?;
+    let server = Server::new(&store);
+    let pulse = server.pulse();
+    let (stop, stopped) = oneshot::channel();
+    let serving = tokio::spawn({
+        // The store isn't let go while anything of it is in use.
+        let lock = Arc::clone(&lock);
+        async move {
+            server.run(listener, stopped).await;
+            drop(lock);
+        }
+    });
+    tracing::info!(endpoint = info.endpoint, "the local store is up");
+    Ok(Running { info, dir: dir.to_owned(), store, pulse, stop, serving, lock })
+}
+
+impl Running {
+    /// Where the store is served, and by whom.
+    pub fn info(&self) -> HostInfo {
+        self.info.clone()
+    }
+
+    /// What the store is doing now.
+    pub fn activity(&self) -> Activity {
+        let last = self.pulse.last_request.load(Ordering::Relaxed);
+        let unfinished = self.store.index.read(|view| Ok(index::count_uploads(view)?));
+        Activity {
+            under_way: self.pulse.under_way.load(Ordering::Relaxed),
+            last_request: Timestamp::from_millisecond(last).ok().filter(|_| last > 0),
+            // An index that can't be read is no reason to say that all is quiet.
+            unfinished_uploads: unfinished.unwrap_or(1),
+        }
+    }
+
+    /// Stops: no new requests, a few seconds for those under way, then the store is free.
+    pub async fn stop(self) {
+        if self.stop.send(()).is_err() {
+            tracing::debug!("the server had ended before");
+        }
+        if let Err(error) = self.serving.await {
+            tracing::warn!(%error, "the server ended badly");
+        }
+        // What was received whole is still committed; after this nothing writes any more.
+        let _settled = self.store.settle().await;
+        remove_record(&self.dir);
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the store couldn't be unlocked");
+        }
+        tracing::info!("the local store is down");
+    }
+}
+
+/// `http://127.0.0.1:PORT`
+pub(crate) fn endpoint_of(port: u16) -> String {
+    format!("http://{}:{port}", Ipv4Addr::LOCALHOST)
+}
+
+/// A holder that doesn't serve is starting, stopping, or only looking ([`host_of`] takes the lock
+/// for a moment), so it is waited for.
+async fn take_lock(dir: &Path) -> Result<File, Error> {
+    let path = lock_path(dir);
+    let lock = private::open_or_create(&path).map_err(Error::io("open", &path))?;
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => {
+                // One that a crash left would be taken for ours until we serve.
+                remove_record(dir);
+                return Ok(lock);
+            }
+            Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        if let Some(host) = record(dir) {
+            return Err(Error::Hosted(host));
+        }
+        if Instant::now() > patience {
+            return Err(Error::Busy(dir.to_owned()));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Binds the port of this store; the first time one is chosen, for good.
+async fn bind(store: &Arc<Store>, dir: &Path) -> Result<(TcpListener, u16), Error> {
+    let failed = |fault| fault::to_error(fault, &index::path(dir));
+    let on = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    if let Some(port) = store.read(|view| Ok(index::port(view)?)).await.map_err(failed)? {
+        return match on(port).await {
+            Ok(listener) => Ok((listener, port)),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                Err(Error::PortTaken { port })
+            }
+            Err(error) => Err(Error::io("listen for", dir)(error)),
+        };
+    }
+    let mut listener = on(rand::random_range(PORTS)).await;
+    for _ in 0..20 {
+        if listener.is_ok() {
+            break;
+        }
+        listener = on(rand::random_range(PORTS)).await;
+    }
+    let listener = listener.map_err(Error::io("listen for", dir))?;
+    let port = listener.local_addr().map_err(Error::io("listen for", dir))?.port();
+    store.write(move |tx| Ok((index::set_port(tx, port)?, Vec::new()))).await.map_err(failed)?;
+    Ok((listener, port))
+}
+
+fn lock_path(dir: &Path) -> PathBuf {
+    dir.join("lock")
+}
+
+fn record_path(dir: &Path) -> PathBuf {
+    dir.join("host.json")
+}
+
+/// The record of a host that holds the lock; `None` when it hasn't written one.
+fn record(dir: &Path) -> Option<HostInfo> {
+    let text = fs::read(record_path(dir)).ok()?;
+    let host: HostInfo = serde_json::from_slice(&text).ok()?;
+    is_alive(host.pid).then_some(host)
+}
+
+/// Between taking the lock and writing its own record a new host has the record of a crashed one.
+fn is_alive(pid: u32) -> bool {
+    #[cfg(unix)]
+    {
+        let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+        pid.is_some_and(|pid| {
+            rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        pid != 0
+    }
+}
+
+/// In one step, so that nobody reads half a record.
+fn write_record(dir: &Path, info: &HostInfo) -> Result<(), Error> {
+    let path = record_path(dir);
+    let new = dir.join("host.json.new");
+    let write = || {
+        let mut file = private::open_or_create(&new)?;
+        file.set_len(0)?;
+        file.write_all(&serde_json::to_vec(info)?)?;
+        fs::rename(&new, &path)
+    };
+    write().map_err(Error::io("write", &path))
+}
+
+fn remove_record(dir: &Path) {
+    match fs::remove_file(record_path(dir)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(%error, "the host record couldn't be removed");
+        }
+        _ => {}
+    }
+}

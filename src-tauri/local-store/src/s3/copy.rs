@@ -1,0 +1,86 @@
+//! Copies: a copy names the same blob files, so it costs a row and no bytes.
+
+use std::sync::Arc;
+
+use s3s::dto::{
+    ChecksumType, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, ETag,
+    MetadataDirective,
+};
+use s3s::{S3Request, S3Response, S3Result, s3_error};
+
+use super::conditions::ReadConditions;
+use super::put::{checked, refuse_unsupported};
+use super::timestamp;
+use crate::digest::Algorithm;
+use crate::index::{self, Headers, NewObject};
+use crate::store::Store;
+
+pub(super) async fn copy(
+    store: &Arc<Store>,
+    request: S3Request<CopyObjectInput>,
+) -> S3Result<S3Response<CopyObjectOutput>> {
+    refuse_unsupported(&request.headers)?;
+    let input = request.input;
+    let CopySource::Bucket { bucket, key, version_id: None } = input.copy_source else {
+        return Err(s3_error!(
+            NotImplemented,
+            "Only the latest version of an object of a bucket can be copied."
+        ));
+    };
+    let conditions = ReadConditions {
+        if_match: input.copy_source_if_match,
+        if_none_match: input.copy_source_if_none_match,
+        if_modified_since: input.copy_source_if_modified_since,
+        if_unmodified_since: input.copy_source_if_unmodified_since,
+    };
+    let replace = input
+        .metadata_directive
+        .is_some_and(|directive| directive.as_str() == MetadataDirective::REPLACE);
+    if !replace && (&*bucket, &*key) == (&*input.bucket, &*input.key) {
+        return Err(s3_error!(InvalidRequest, "A copy onto itself must replace the metadata."));
+    }
+    let replaced = replace.then_some(Headers {
+        content_type: input.content_type,
+        content_disposition: input.content_disposition,
+        content_encoding: input.content_encoding,
+        content_language: input.content_language,
+        cache_control: input.cache_control,
+        expires: input.expires,
+        metadata: checked(input.metadata)?,
+    });
+    if input.checksum_algorithm.is_some() {
+        return Err(s3_error!(NotImplemented, "A copy keeps the checksum of its source."));
+    }
+    let copied = store
+        .write(move |transaction| {
+            let source = index::find_object(transaction, &bucket, &key)?
+                .ok_or_else(|| s3_error!(NoSuchKey, "There is no object of the source's key."))?;
+            // S3 answers 412 here where a GET would answer 304.
+            conditions
+                .check(&source)
+                .map_err(|_| s3_error!(PreconditionFailed, "The source has changed."))?;
+            let new = NewObject {
+                bucket: input.bucket,
+                key: input.key,
+                etag: source.etag,
+                headers: replaced.unwrap_or(source.headers),
+                checksum: source.checksum,
+                pieces: index::pieces(transaction, source.id)?,
+            };
+            let orphans = index::replace_object(transaction, &new)?;
+            Ok(((new.etag, new.checksum), orphans))
+        })
+        .await?;
+    let (etag, checksum) = copied;
+    let result = CopyObjectResult {
+        e_tag: Some(ETag::Strong(etag)),
+        last_modified: Some(timestamp(index::now())),
+        checksum_crc32: checksum.of(Algorithm::Crc32),
+        checksum_crc32c: checksum.of(Algorithm::Crc32c),
+        checksum_crc64nvme: checksum.of(Algorithm::Crc64Nvme),
+        checksum_sha1: checksum.of(Algorithm::Sha1),
+        checksum_sha256: checksum.of(Algorithm::Sha256),
+        checksum_type: Some(ChecksumType::from_static(checksum.type_name())),
+    };
+    Ok(S3Response::new(CopyObjectOutput { copy_object_result: Some(result), ..Default::default() }))
+}

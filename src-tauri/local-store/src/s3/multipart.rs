@@ -1,0 +1,308 @@
+//! Multipart uploads. A finished one is the list of its parts' blobs: nothing is copied.
+
+use std::sync::Arc;
+
+use data_encoding::{BASE64, HEXLOWER};
+use s3s::crypto::{Checksum as _, Md5};
+use s3s::dto::{
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, ChecksumAlgorithm, ChecksumType,
+    CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart,
+    CreateMultipartUploadInput, CreateMultipartUploadOutput, ETag, UploadPartInput,
+    UploadPartOutput,
+};
+use s3s::{S3Request, S3Response, S3Result, s3_error};
+
+use super::conditions::WriteConditions;
+use super::put::{Upload as Bytes, checked, refuse_unsupported, without_chunks};
+use crate::digest::{Algorithm, Stored};
+use crate::fault::Fault;
+use crate::index::{self, Headers, NewObject, NewPart, Part, Upload};
+use crate::store::Store;
+
+/// S3's least size of every part but the last.
+const SMALLEST_PART: u64 = 5 * 1024 * 1024;
+const MOST_PARTS: u16 = 10_000;
+
+pub(super) async fn create(
+    store: &Arc<Store>,
+    request: S3Request<CreateMultipartUploadInput>,
+) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+    refuse_unsupported(&request.headers)?;
+    let input = request.input;
+    let algorithm = algorithm(input.checksum_algorithm.as_ref())?;
+    let upload = Upload {
+        id: HEXLOWER.encode(&rand::random::<[u8; 16]>()),
+        bucket: input.bucket,
+        key: input.key,
+        headers: Headers {
+            content_type: input.content_type,
+            content_disposition: input.content_disposition,
+            content_encoding: input.content_encoding.as_deref().and_then(without_chunks),
+            content_language: input.content_language,
+            cache_control: input.cache_control,
+            expires: input.expires,
+            metadata: checked(input.metadata)?,
+        },
+        algorithm,
+        composite: is_composite(algorithm, input.checksum_type.as_ref())?,
+        started_at: index::now(),
+    };
+    let upload = store
+        .write(move |transaction| {
+            index::create_upload(transaction, &upload)?;
+            Ok((upload, Vec::new()))
+        })
+        .await?;
+    Ok(S3Response::new(CreateMultipartUploadOutput {
+        checksum_algorithm: input.checksum_algorithm,
+        checksum_type: algorithm.map(|_| ChecksumType::from_static(upload.checksum_type())),
+        bucket: Some(upload.bucket),
+        key: Some(upload.key),
+        upload_id: Some(upload.id),
+        ..Default::default()
+    }))
+}
+
+pub(super) async fn upload_part(
+    store: &Arc<Store>,
+    request: S3Request<UploadPartInput>,
+) -> S3Result<S3Response<UploadPartOutput>> {
+    let S3Request { input, headers, trailing_headers, .. } = request;
+    refuse_unsupported(&headers)?;
+    let number = u16::try_from(input.part_number)
+        .ok()
+        .filter(|number| (1..=MOST_PARTS).contains(number))
+        .ok_or_else(|| s3_error!(InvalidArgument, "Part numbers go from 1 to 10,000."))?;
+    let (bucket, key, id) = (input.bucket, input.key, input.upload_id);
+    let find = move |view: &rusqlite::Connection| index::find_upload(view, &bucket, &key, &id);
+    let upload = store.read(find.clone()).await?;
+    let bytes = Bytes::of(&headers, input.body, trailing_headers)?.hashed_by(upload.algorithm)?;
+    let (received, proof) = bytes.receive(store).await?;
+    let (etag, checksum) = store
+        .write_blob(received, move |transaction, kept| {
+            let checksum = proof.verify(&kept.sums)?;
+            // It may have been finished or aborted meanwhile.
+            let upload = find(transaction)?;
+            let part = NewPart { number, piece: kept.piece.clone(), md5: kept.sums.md5, checksum };
+            let orphans = index::put_part(transaction, &upload.id, &part)?;
+            Ok(((HEXLOWER.encode(&part.md5), part.checksum), orphans))
+        })
+        .await?;
+    Ok(S3Response::new(UploadPartOutput {
+        e_tag: Some(ETag::Strong(etag)),
+        checksum_crc32: checksum.of(Algorithm::Crc32),
+        checksum_crc32c: checksum.of(Algorithm::Crc32c),
+        checksum_crc64nvme: checksum.of(Algorithm::Crc64Nvme),
+        checksum_sha1: checksum.of(Algorithm::Sha1),
+        checksum_sha256: checksum.of(Algorithm::Sha256),
+        ..Default::default()
+    }))
+}
+
+pub(super) async fn complete(
+    store: &Arc<Store>,
+    input: CompleteMultipartUploadInput,
+) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+    let conditions = WriteConditions {
+        if_match: input.if_match.clone(),
+        if_none_match: input.if_none_match.clone(),
+    };
+    let object = store
+        .write(move |transaction| {
+            let upload =
+                index::find_upload(transaction, &input.bucket, &input.key, &input.upload_id)?;
+            let named = input
+                .multipart_upload
+                .as_ref()
+                .and_then(|list| list.parts.as_deref())
+                .unwrap_or_default();
+            let parts = chosen(&index::parts(transaction, &upload.id)?, named)?;
+            let checksum = whole_checksum(&upload, &parts)?;
+            compare(&input, &checksum, &parts)?;
+            conditions
+                .check(index::find_object(transaction, &upload.bucket, &upload.key)?.as_ref())?;
+            let new = NewObject {
+                bucket: upload.bucket,
+                key: upload.key,
+                etag: whole_etag(&parts),
+                headers: upload.headers,
+                checksum,
+                pieces: parts.into_iter().map(|part| part.piece).collect(),
+            };
+            let orphans = index::finish_upload(transaction, &upload.id, &new)?;
+            Ok((new, orphans))
+        })
+        .await?;
+    Ok(S3Response::new(CompleteMultipartUploadOutput {
+        location: Some(format!("/{}/{}", object.bucket, object.key)),
+        bucket: Some(object.bucket),
+        key: Some(object.key),
+        e_tag: Some(ETag::Strong(object.etag)),
+        checksum_crc32: object.checksum.of(Algorithm::Crc32),
+        checksum_crc32c: object.checksum.of(Algorithm::Crc32c),
+        checksum_crc64nvme: object.checksum.of(Algorithm::Crc64Nvme),
+        checksum_sha1: object.checksum.of(Algorithm::Sha1),
+        checksum_sha256: object.checksum.of(Algorithm::Sha256),
+        checksum_type: Some(ChecksumType::from_static(object.checksum.type_name())),
+        ..Default::default()
+    }))
+}
+
+pub(super) async fn abort(
+    store: &Arc<Store>,
+    input: AbortMultipartUploadInput,
+) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+    store
+        .write(move |transaction| {
+            let upload =
+                index::find_upload(transaction, &input.bucket, &input.key, &input.upload_id)?;
+            Ok(((), index::abort_upload(transaction, &upload.id)?))
+        })
+        .await?;
+    Ok(S3Response::new(AbortMultipartUploadOutput::default()))
+}
+
+impl Upload {
+    /// The name of its checksum's type in S3's XML and headers.
+    pub(super) fn checksum_type(&self) -> &'static str {
+        if self.composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT }
+    }
+}
+
+fn algorithm(name: Option<&ChecksumAlgorithm>) -> S3Result<Option<Algorithm>> {
+    let Some(name) = name else { return Ok(None) };
+    match Algorithm::of_name(name.as_str()) {
+        Some(algorithm) => Ok(Some(algorithm)),
+        None => Err(s3_error!(InvalidRequest, "The checksum algorithm isn't known.")),
+    }
+}
+
+/// Which kinds S3 knows: CRC64NVME only of the whole, SHA only of the parts, CRC32 and CRC32C both.
+fn is_composite(algorithm: Option<Algorithm>, asked: Option<&ChecksumType>) -> S3Result<bool> {
+    let asked = asked.map(ChecksumType::as_str);
+    match (algorithm, asked) {
+        (None | Some(Algorithm::Crc64Nvme), None) => Ok(false),
+        (Some(Algorithm::Sha1 | Algorithm::Sha256), Some(ChecksumType::FULL_OBJECT))
+        | (None | Some(Algorithm::Crc64Nvme), Some(ChecksumType::COMPOSITE)) => {
+            Err(s3_error!(InvalidRequest, "This checksum algorithm has no checksum of that type."))
+        }
+        (_, Some(ChecksumType::FULL_OBJECT)) => Ok(false),
+        (Some(_), None | Some(ChecksumType::COMPOSITE)) => Ok(true),
+        _ => Err(s3_error!(InvalidRequest, "The checksum type isn't known.")),
+    }
+}
+
+/// The parts that the client names, each as it was received.
+fn chosen(received: &[Part], named: &[CompletedPart]) -> Result<Vec<Part>, Fault> {
+    if named.is_empty() {
+        return Err(s3_error!(MalformedXML, "No part is named.").into());
+    }
+    let mut chosen: Vec<Part> = Vec::with_capacity(named.len());
+    for name in named {
+        let number =
+            name.part_number.ok_or_else(|| s3_error!(MalformedXML, "A part has no number."))?;
+        if chosen.last().is_some_and(|last| i32::from(last.number) >= number) {
+            return Err(
+                s3_error!(InvalidPartOrder, "Parts must be named in ascending order.").into()
+            );
+        }
+        let part = received
+            .binary_search_by_key(&number, |part| part.number.into())
+            .ok()
+            .map(|at| &received[at]);
+        let part = part.filter(|part| is_what_was_named(part, name));
+        let part = part
+            .ok_or_else(|| s3_error!(InvalidPart, "Part {number} wasn't received, or differs."))?;
+        chosen.push(part.clone());
+    }
+    let but_last = &chosen[..chosen.len() - 1];
+    if let Some(small) = but_last.iter().find(|part| part.piece.size < SMALLEST_PART) {
+        return Err(s3_error!(EntityTooSmall, "Part {} has less than 5 MiB.", small.number).into());
+    }
+    Ok(chosen)
+}
+
+fn is_what_was_named(part: &Part, name: &CompletedPart) -> bool {
+    let etag = name.e_tag.as_ref().is_some_and(|etag| etag.value() == HEXLOWER.encode(&part.md5));
+    let sums = [
+        (Algorithm::Crc32, &name.checksum_crc32),
+        (Algorithm::Crc32c, &name.checksum_crc32c),
+        (Algorithm::Crc64Nvme, &name.checksum_crc64nvme),
+        (Algorithm::Sha1, &name.checksum_sha1),
+        (Algorithm::Sha256, &name.checksum_sha256),
+    ];
+    etag && sums
+        .into_iter()
+        .all(|(algorithm, value)| value.is_none() || part.checksum.of(algorithm) == *value)
+}
+
+/// S3's `ETag` of an object in parts: the MD5 of the parts' MD5s, and their number.
+fn whole_etag(parts: &[Part]) -> String {
+    let mut md5 = Md5::new();
+    for part in parts {
+        md5.update(&part.md5);
+    }
+    format!("{}-{}", HEXLOWER.encode(&md5.finalize()), parts.len())
+}
+
+/// The checksum of the object, from those of its parts.
+fn whole_checksum(upload: &Upload, parts: &[Part]) -> Result<Stored, Fault> {
+    let algorithm = upload.algorithm.unwrap_or(Algorithm::Crc64Nvme);
+    if upload.composite {
+        let mut all = Vec::new();
+        for part in parts {
+            all.extend(raw(part, algorithm)?);
+        }
+        let value = format!("{}-{}", BASE64.encode(&algorithm.of(&all)), parts.len());
+        return Ok(Stored { algorithm, value, composite: true });
+    }
+    let mut whole = algorithm.of(b"");
+    for part in parts {
+        whole = algorithm
+            .join(&whole, &raw(part, algorithm)?, part.piece.size)
+            .ok_or_else(|| s3_error!(InternalError))?;
+    }
+    Ok(Stored::full(algorithm, &whole))
+}
+
+fn raw(part: &Part, algorithm: Algorithm) -> Result<Vec<u8>, Fault> {
+    if algorithm == Algorithm::Crc64Nvme {
+        return Ok(part.piece.crc64.to_vec());
+    }
+    let value = part.checksum.of(algorithm).and_then(|value| BASE64.decode(value.as_bytes()).ok());
+    value.ok_or_else(|| {
+        s3_error!(InvalidPart, "Part {} has no {}.", part.number, algorithm.name()).into()
+    })
+}
+
+/// Compares what the client says of the whole object.
+fn compare(
+    input: &CompleteMultipartUploadInput,
+    checksum: &Stored,
+    parts: &[Part],
+) -> S3Result<()> {
+    let size: u64 = parts.iter().map(|part| part.piece.size).sum();
+    if input.mpu_object_size.is_some_and(|said| u64::try_from(said) != Ok(size)) {
+        return Err(s3_error!(
+            InvalidRequest,
+            "The object has another size than x-amz-mp-object-size says."
+        ));
+    }
+    let said = [
+        (Algorithm::Crc32, &input.checksum_crc32),
+        (Algorithm::Crc32c, &input.checksum_crc32c),
+        (Algorithm::Crc64Nvme, &input.checksum_crc64nvme),
+        (Algorithm::Sha1, &input.checksum_sha1),
+        (Algorithm::Sha256, &input.checksum_sha256),
+    ];
+    for (algorithm, value) in said {
+        if value.is_some() && checksum.of(algorithm) != *value {
+            return Err(s3_error!(
+                BadDigest,
+                "The object doesn't have the {} of the request.",
+                algorithm.name()
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! HTTP: connections and their limits, and what every answer carries.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::header::{
+    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use jiff::Timestamp;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{Body, S3Error, StdError, s3_error};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinSet;
+
+use crate::access::{Access, Auth};
+use crate::front;
+use crate::s3::Backend;
+use crate::store::Store;
+
+/// Each connection may need a file too, and many systems give a process 1024 descriptors.
+const MOST_CONNECTIONS: usize = 400;
+/// A key of 1,024 bytes is three times as long in a URL, and so are its overrides.
+const LARGEST_HEAD: usize = 64 * 1024;
+/// Also ends connections that lie idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// What requests under way get when the store stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
+
+/// What the server is doing, for whoever decides when to stop it.
+pub(crate) struct Pulse {
+    pub(crate) under_way: AtomicUsize,
+    /// Milliseconds since 1970; 0 before the first request.
+    pub(crate) last_request: AtomicI64,
+}
+
+/// Answers S3 requests.
+pub(crate) struct Server {
+    service: S3Service,
+    pulse: Arc<Pulse>,
+}
+
+impl Server {
+    pub(crate) fn new(store: &Arc<Store>) -> Self {
+        let mut builder = S3ServiceBuilder::new(Backend(Arc::clone(store)));
+        builder.set_auth(Auth(Arc::clone(store)));
+        builder.set_access(Access(Arc::clone(store)));
+        let pulse = Pulse { under_way: AtomicUsize::new(0), last_request: AtomicI64::new(0) };
+        Self { service: builder.build(), pulse: Arc::new(pulse) }
+    }
+
+    pub(crate) fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
+    }
+
+    /// Serves until `stop`, then lets requests under way finish, for a few seconds at most.
+    pub(crate) async fn run(self, listener: TcpListener, mut stop: oneshot::Receiver<()>) {
+        let server = Arc::new(self);
+        let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        let graceful = GracefulShutdown::new();
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                // An error means that nobody is left to ask for a stop.
+                _ = &mut stop => break,
+                accepted = accept(&listener, &room) => accepted,
+            };
+            let (stream, permit) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of descriptors, most likely: some will be free again soon.
+                    tracing::warn!(%error, "a connection couldn't be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let server = Arc::clone(&server);
+            let answer = service_fn(move |request| {
+                let server = Arc::clone(&server);
+                async move { Ok::<_, Infallible>(server.answer(request).await) }
+            });
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIMEOUT)
+                .max_buf_size(LARGEST_HEAD)
+                .serve_connection(TokioIo::new(stream), answer);
+            let connection = graceful.watch(connection);
+            connections.spawn(async move {
+                // Clients go away all the time; there is nothing to do about it.
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "a connection broke off");
+                }
+                drop(permit);
+            });
+            while connections.try_join_next().is_some() {}
+        }
+        drop(listener);
+        if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+            tracing::warn!("requests were still under way when the store stopped");
+        }
+        connections.shutdown().await;
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Counted> {
+        let counted = self.count();
+        let id = format!("{:016X}", rand::random::<u64>());
+        let (parts, body) = request.into_parts();
+        let answer = match front::check(&parts, Timestamp::now()) {
+            Ok(()) => match self.service.call(Request::from_parts(parts, body.into())).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    tracing::error!(error = %StdError::from(error), "a request failed");
+                    refusal(s3_error!(InternalError))
+                }
+            },
+            Err(error) => refusal(error),
+        };
+        if answer.status().is_server_error() && answer.status() != StatusCode::NOT_IMPLEMENTED {
+            tracing::warn!(
+                status = answer.status().as_u16(),
+                id,
+                "the store couldn't do what was asked"
+            );
+        }
+        finish(answer, &id).map(|body| Counted { body, _count: counted })
+    }
+
+    fn count(&self) -> Count {
+        self.pulse.under_way.fetch_add(1, Ordering::Relaxed);
+        self.pulse.last_request.store(Timestamp::now().as_millisecond(), Ordering::Relaxed);
+        Count(Arc::clone(&self.pulse))
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = Arc::clone(room).acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, permit))
+}
+
+fn refusal(error: S3Error) -> Response<Body> {
+    error.to_http_response().unwrap_or_else(|_| {
+        let mut answer = Response::new(Body::empty());
+        *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        answer
+    })
+}
+
+/// A stored page must never run with the rights of this origin, whatever its type is said to be.
+fn finish(mut answer: Response<Body>, id: &str) -> Response<Body> {
+    let unchanged = answer.status() == StatusCode::NOT_MODIFIED;
+    let headers = answer.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+    if let Ok(id) = HeaderValue::try_from(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    if unchanged {
+        // s3s gives every error a body; this answer has none.
+        headers.remove(CONTENT_LENGTH);
+        headers.remove(CONTENT_TYPE);
+        *answer.body_mut() = Body::empty();
+    }
+    answer
+}
+
+/// A request under way, until its answer is sent.
+struct Count(Arc<Pulse>);
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A body that keeps its request counted.
+struct Counted {
+    body: Body,
+    _count: Count,
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = StdError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,110 @@
+//! What the parts of a running store share.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rusqlite::{Connection, Transaction};
+use tokio::task::spawn_blocking;
+
+use crate::blobs::{Blobs, Kept, Received};
+use crate::fault::Fault;
+use crate::index::{self, AccessKey, Index};
+use crate::{Error, fault};
+
+/// A store that is open in this process.
+pub(crate) struct Store {
+    pub(crate) index: Index,
+    pub(crate) blobs: Arc<Blobs>,
+    /// A copy of the index's keys: each request asks for one.
+    keys: RwLock<HashMap<String, Arc<AccessKey>>>,
+    /// Held for reading by what must end before the store may be let go.
+    finishing: Arc<tokio::sync::RwLock<()>>,
+}
+
+impl Store {
+    /// Opens the store in `dir`, made when it isn't there, and sweeps what a crash left. The caller
+    /// holds the store's lock.
+    pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
+        let index = Index::open(dir)?;
+        let blobs = Blobs::open(dir)?;
+        let failed = |fault| fault::to_error(fault, &index::path(dir));
+        blobs.sweep(|file| index.read(|view| Ok(index::is_named(view, file)?)).map_err(failed))?;
+        let keys = index.read(|view| Ok(index::access_keys(view)?)).map_err(failed)?;
+        let keys = keys
+            .into_iter()
+            .map(|key| (key.credentials.access_key.clone(), Arc::new(key)))
+            .collect();
+        Ok(Self {
+            index,
+            blobs: Arc::new(blobs),
+            keys: RwLock::new(keys),
+            finishing: Arc::default(),
+        })
+    }
+
+    /// The key of this id, when it is active.
+    pub(crate) fn key(&self, id: &str) -> Option<Arc<AccessKey>> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.get(id).filter(|key| key.active).cloned()
+    }
+
+    /// Reads the index off the async threads.
+    pub(crate) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        job: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let store = Arc::clone(self);
+        spawn_blocking(move || store.index.read(job)).await?
+    }
+
+    /// Writes the index, then removes the files that `job` says nothing names any more.
+    ///
+    /// A client that goes away doesn't stop it halfway.
+    pub(crate) async fn write<T: Send + 'static>(
+        self: &Arc<Self>,
+        job: impl FnOnce(&Transaction<'_>) -> Result<(T, Vec<String>), Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let store = Arc::clone(self);
+        let finishing = Arc::clone(&self.finishing).read_owned().await;
+        spawn_blocking(move || {
+            let _finishing = finishing;
+            let (result, orphans) = store.index.write(job)?;
+            store.blobs.remove(orphans);
+            Ok(result)
+        })
+        .await?
+    }
+
+    /// Makes what was received a blob and writes the rows that name it: both or neither.
+    ///
+    /// The order is what makes a put durable: fsync of the file, rename, fsync of the folder,
+    /// commit. The blob that it replaces goes after the commit.
+    pub(crate) async fn write_blob<T: Send + 'static>(
+        self: &Arc<Self>,
+        received: Received,
+        job: impl FnOnce(&Transaction<'_>, &Kept) -> Result<(T, Vec<String>), Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let store = Arc::clone(self);
+        let finishing = Arc::clone(&self.finishing).read_owned().await;
+        spawn_blocking(move || {
+            let _finishing = finishing;
+            let kept = store.blobs.keep(received)?;
+            let written = store.index.write(|transaction| job(transaction, &kept));
+            // After a failed commit nobody knows whether a power cut would bring the row back: the
+            // blob is left to the next sweep, which looks at the rows.
+            if matches!(written, Ok(_) | Err(Fault::Index(_))) {
+                kept.commit();
+            }
+            let (result, orphans) = written?;
+            store.blobs.remove(orphans);
+            Ok(result)
+        })
+        .await?
+    }
+
+    /// Waits until nothing writes any more; nothing can begin to, as long as the guard lives.
+    pub(crate) async fn settle(&self) -> tokio::sync::OwnedRwLockWriteGuard<()> {
+        Arc::clone(&self.finishing).write_owned().await
+    }
+}

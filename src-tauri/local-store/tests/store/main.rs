@@ -1,0 +1,15 @@
+//! The store through its public face: real HTTP, the AWS SDK for what clients do, hand-made
+//! requests for what they mustn't.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests stop at what they didn't expect"
+)]
+
+mod hostile;
+mod hosting;
+mod multipart;
+mod objects;
+mod signer;
+mod support;

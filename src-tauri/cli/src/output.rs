@@ -184,8 +184,8 @@ pub(crate) fn size(bytes: u64) -> String {
 /// A time as the person's clock shows it: with the date where it isn't today.
 pub(crate) fn clock(at: Timestamp) -> String {
     let zone = TimeZone::system();
-    let local = at.to_zoned(zone.clone());
-    let today = Timestamp::now().to_zoned(zone).date();
+    let local = at.to_zoned_datetime(zone.clone());
+    let today = Timestamp::now().to_zoned_datetime(zone).date();
     let format = if local.date() == today { "%H:%M" } else { "%Y-%m-%d %H:%M" };
     local.strftime(format).to_string()
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lapse_local_store::{HostInfo, Running};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
@@ -28,7 +28,7 @@ pub enum StoreHost {
 const START: Duration = Duration::from_secs(20);
 /// A background store stays this long after its last request, even with no link alive: other S3 clients
 /// may be using it.
-const LINGER: Duration = Duration::from_secs(600);
+const LINGER: SignedDuration = SignedDuration::from_mins(10);
 /// How often it looks whether it is still needed.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -198,10 +198,12 @@ fn say(hello: &Hello) {
 }
 
 async fn until_idle(running: &Running, history: &History) {
+    let began = Timestamp::now();
     loop {
         tokio::time::sleep(LOOK).await;
         let activity = running.activity();
-        let quiet = activity.requests == 0 && activity.since_last_request >= LINGER;
+        let last = activity.last_request.unwrap_or(began);
+        let quiet = activity.under_way == 0 && Timestamp::now().duration_since(last) >= LINGER;
         // A database that can't be read proves nothing: then the links stay up.
         let needed = history.has_live_links(LOCAL, Timestamp::now()).unwrap_or(true);
         if quiet && !needed {

@@ -168,7 +168,7 @@ pub(crate) async fn revoke(lapse: &Lapse, output: &Output, ids: &[ShareId]) -> R
         if output.is_json() {
             output.json(&revoked);
         } else {
-            let verb = if revoked.refused == 1 { "refuses" } else { "refuse" };
+            let verb = if revoked.checked == 1 { "refuses" } else { "refuse" };
             let links = if revoked.checked == 1 { "link" } else { "links" };
             output.line(&format!(
                 "{}: deleted. Checked: {} of {} {links} now {verb} access.",

@@ -72,7 +72,7 @@ impl History {
     /// The object is there: its size and etag, and the first link, in one transaction.
     pub(crate) fn uploaded(&self, id: &ShareId, size: u64, etag: &str, link: &Link) -> Result<()> {
         let mut connection = self.connection();
-        let write = || -> rusqlite::Result<()> {
+        let mut write = || -> rusqlite::Result<()> {
             let transaction = connection.transaction()?;
             transaction.execute(
                 "UPDATE shares SET size = ?2, etag = ?3 WHERE id = ?1",

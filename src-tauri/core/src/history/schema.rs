@@ -96,14 +96,15 @@ fn connect(path: &Path) -> Result<Connection, Opening> {
         for step in STEPS.iter().skip(version(&migration)?) {
             migration.execute_batch(step)?;
         }
-        migration.pragma_update(None, "user_version", STEPS.len())?;
+        migration.pragma_update(None, "user_version", u32::try_from(STEPS.len()).unwrap_or(u32::MAX))?;
         migration.commit()?;
     }
     Ok(connection)
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<usize> {
-    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+    let done: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(done as usize)
 }
 
 /// What `SQLite` met, in a person's words.

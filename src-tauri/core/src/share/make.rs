@@ -278,8 +278,8 @@ fn allowed(asked: Expiry, now: Timestamp, bucket: &Bucket) -> Result<(u32, Optio
 
 /// A time of day as the person's clock shows it, with the date where it isn't today.
 fn clock_time(at: Timestamp) -> String {
-    let at = at.to_zoned(TimeZone::system());
-    let today = Timestamp::now().to_zoned(TimeZone::system()).date();
+    let at = at.to_zoned_datetime(TimeZone::system());
+    let today = Timestamp::now().to_zoned_datetime(TimeZone::system()).date();
     let format = if at.date() == today { "%H:%M" } else { "%Y-%m-%d %H:%M" };
     at.strftime(format).to_string()
 }

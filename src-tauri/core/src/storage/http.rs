@@ -7,13 +7,11 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::{
-    HttpClient as _, HttpConnectorSettings, SharedHttpClient,
+    HttpConnector as _, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_async::time::SystemTimeSource;
 use http_body_util::BodyExt as _;
 
 use crate::clock::ServerClock;
@@ -27,39 +25,58 @@ const ANSWER: Duration = Duration::from_secs(20);
 /// An S3 error is short; a portal's page is not read beyond this.
 const MOST_BODY: usize = 64 * 1024;
 
-/// The client of one profile: proxies from the environment, certificates from the system and the profile.
-pub(crate) fn client(profile: &Profile) -> Result<SharedHttpClient> {
-    let proxy = ProxyConfig::from_env();
-    if profile.endpoint.scheme == "http" {
-        // No TLS: reading the system's certificates would cost more than a small upload.
-        return Ok(Builder::new().build_with_connector_fn(move |settings, _| {
-            let mut builder = Connector::builder().proxy_config(proxy.clone()).sleep_impl(TokioSleep::new());
-            builder.set_connector_settings(settings.cloned());
-            builder.build_http()
-        }));
+/// How one profile connects: proxies from the environment, certificates from the system and the profile.
+#[derive(Debug, Clone)]
+pub(crate) struct Network {
+    proxy: ProxyConfig,
+    /// `None` for plain HTTP: reading the system's certificates would cost more than a small upload.
+    tls: Option<TlsContext>,
+}
+
+impl Network {
+    pub(crate) fn of(profile: &Profile) -> Result<Self> {
+        let proxy = ProxyConfig::from_env();
+        if profile.endpoint.scheme == "http" {
+            return Ok(Self { proxy, tls: None });
+        }
+        let mut trust = TrustStore::default();
+        if let Some(path) = &profile.ca_file {
+            let pem = std::fs::read(path).map_err(|e| Error::disk("read the certificates in", path, e))?;
+            trust = trust.with_pem_certificate(pem);
+        }
+        let context = TlsContext::builder().with_trust_store(trust).build().map_err(|error| {
+            Error::new(
+                crate::Code::Certificate,
+                "the certificates of this profile can't be used",
+                "The file named by --ca-file must hold PEM certificates.",
+            )
+            .caused_by(error)
+        })?;
+        Ok(Self { proxy, tls: Some(context) })
     }
-    let mut trust = TrustStore::default();
-    if let Some(path) = &profile.ca_file {
-        let pem = std::fs::read(path).map_err(|e| Error::disk("read the certificates in", path, e))?;
-        trust = trust.with_pem_certificate(pem);
+
+    /// For the SDK, which chooses its own time limits.
+    pub(crate) fn client(&self) -> SharedHttpClient {
+        let network = self.clone();
+        Builder::new().build_with_connector_fn(move |settings, _| network.connector(settings))
     }
-    let context = TlsContext::builder().with_trust_store(trust).build().map_err(|error| {
-        Error::new(
-            crate::Code::Certificate,
-            "the certificates of this profile can't be used",
-            "The file named by --ca-file must hold PEM certificates.",
-        )
-        .caused_by(error)
-    })?;
-    Ok(Builder::new().build_with_connector_fn(move |settings, _| {
-        let mut builder = Connector::builder()
-            .proxy_config(proxy.clone())
-            .sleep_impl(TokioSleep::new())
-            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-            .tls_context(context.clone());
+
+    fn connector(&self, settings: Option<&HttpConnectorSettings>) -> Connector {
+        let mut builder = Connector::builder().proxy_config(self.proxy.clone()).sleep_impl(TokioSleep::new());
         builder.set_connector_settings(settings.cloned());
-        builder.build()
-    }))
+        match &self.tls {
+            None => builder.build_http(),
+            Some(context) => {
+                builder.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(context.clone()).build()
+            }
+        }
+    }
+
+    /// For links.
+    pub(crate) fn plain(&self) -> SharedHttpConnector {
+        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(ANSWER).build();
+        SharedHttpConnector::new(self.connector(Some(&settings)))
+    }
 }
 
 /// An answer to a plain request: enough to judge a link by.
@@ -76,18 +93,11 @@ pub(crate) struct Answer {
 /// One request by a URL that carries its own signature. Redirects aren't followed. Only the first bytes of
 /// the body are read: the rest of a large file isn't fetched.
 pub(crate) async fn ask(
-    client: &SharedHttpClient,
+    connector: &SharedHttpConnector,
     clock: &ServerClock,
     request: http::Request<SdkBody>,
 ) -> Result<Answer, String> {
-    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(ANSWER).build();
-    let components = RuntimeComponentsBuilder::new("lapse")
-        .with_time_source(Some(SystemTimeSource::new()))
-        .with_sleep_impl(Some(TokioSleep::new()))
-        .build()
-        .map_err(|error| error.to_string())?;
     let request = HttpRequest::try_from(request).map_err(|error| error.to_string())?;
-    let connector = client.http_connector(&settings, &components);
     let response = connector.call(request).await.map_err(|error| chain(&error))?;
     if let Some(date) = response.headers().get("date") {
         clock.learn(date);

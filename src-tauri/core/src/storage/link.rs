@@ -60,7 +60,7 @@ impl Seen {
             .find(|seen| seen.as_str() == name)
     }
 
-    fn judge(answer: &Answer, own_refusals: &[&str]) -> Self {
+    pub(super) fn judge(answer: &Answer, own_refusals: &[&str]) -> Self {
         let code = answer.code.as_deref();
         match (answer.status, code) {
             (200 | 206, None) if answer.etag => Self::Works,
@@ -100,7 +100,7 @@ impl Bucket {
         }
         // The message of a malformed request would carry the link.
         let request = request.body(body).map_err(|_| "the link can't be asked for".to_owned())?;
-        http::ask(&self.http, &self.clock, request).await
+        http::ask(&self.plain, &self.clock, request).await
     }
 }
 

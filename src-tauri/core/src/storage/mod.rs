@@ -18,7 +18,7 @@ use aws_sdk_s3::config::{
 };
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 
 pub use link::Seen;
 pub use presign::LinkFacts;
@@ -53,21 +53,22 @@ pub struct Bucket {
     profile: Profile,
     keys: Keys,
     client: Client,
-    http: SharedHttpClient,
+    /// For links, which carry their own signature.
+    plain: SharedHttpConnector,
     clock: ServerClock,
 }
 
 impl Bucket {
     /// Prepares to talk to the bucket of a profile; nothing is sent yet.
     pub fn open(profile: Profile, keys: Keys, clock: ServerClock) -> Result<Self> {
-        let http = http::client(&profile)?;
+        let network = http::Network::of(&profile)?;
         let mut config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .credentials_provider(keys.provider())
             .region(Region::new(profile.region.clone()))
             .endpoint_url(profile.endpoint.to_string())
             .force_path_style(profile.path_style)
-            .http_client(http.clone())
+            .http_client(network.client())
             .interceptor(clock.clone())
             .retry_config(RetryConfig::standard().with_max_attempts(4))
             .timeout_config(
@@ -84,7 +85,7 @@ impl Bucket {
                 .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
         }
         let client = Client::from_conf(config.build());
-        Ok(Self { profile, keys, client, http, clock })
+        Ok(Self { profile, keys, client, plain: network.plain(), clock })
     }
 
     /// The profile this was opened with.

@@ -95,7 +95,7 @@ impl LinkFacts {
             .identity(&identity)
             .region(&self.region)
             .name("s3")
-            .time(SystemTime::from(self.signed_at))
+            .time(SystemTime::try_from(self.signed_at).map_err(cannot_sign)?)
             .settings(settings)
             .build()
             .map_err(cannot_sign)?

@@ -319,7 +319,7 @@ impl Probe<'_> {
         let end = (now + SignedDuration::from_mins(5)).strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string();
         let policy = serde_json::json!({ "expiration": end, "conditions": conditions }).to_string();
         let policy = BASE64_STANDARD.encode(policy);
-        let signing_key = generate_signing_key(keys.secret.expose(), now.into(), &profile.region, "s3");
+        let signing_key = generate_signing_key(keys.secret.expose(), std::time::SystemTime::try_from(now).map_err(|error| error.to_string())?, &profile.region, "s3");
         let signature = calculate_signature(signing_key, policy.as_bytes());
         fields.extend([("policy", policy.as_str()), ("x-amz-signature", &signature)]);
 
@@ -338,7 +338,7 @@ impl Probe<'_> {
             .header("content-length", body.len())
             .body(SdkBody::from(body))
             .map_err(|error| error.to_string())?;
-        super::http::ask(&self.bucket.http, clock, request).await.map(|answer| answer.status)
+        super::http::ask(&self.bucket.plain, clock, request).await.map(|answer| answer.status)
     }
 
     async fn lifecycle(&self) -> Finding {

@@ -33,8 +33,8 @@ use crate::store::Store;
 
 /// Each connection may need a file too, and many systems give a process 1024 descriptors.
 const MOST_CONNECTIONS: usize = 400;
-/// A key of 1,024 bytes is three times as long in a URL, and so are its overrides.
-const LARGEST_HEAD: usize = 64 * 1024;
+/// What hyper reads ahead of a connection.
+const BUFFER: usize = 64 * 1024;
 /// Also ends connections that lie idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// What requests under way get when the store stops.
@@ -97,7 +97,7 @@ impl Server {
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIMEOUT)
-                .max_buf_size(LARGEST_HEAD)
+                .max_buf_size(BUFFER)
                 .serve_connection(TokioIo::new(stream), answer);
             let connection = graceful.watch(connection);
             connections.spawn(async move {

@@ -296,7 +296,7 @@ async fn body_of_another_length_keeps_the_old_object() {
     assert!(!answer.starts_with(b"HTTP/1.1 200"));
     let both = host.draft("PUT", PATH).unsigned_header("transfer-encoding", "chunked");
     let answer = host.send(both.unsigned_header("content-length", "3"), b"0\r\n\r\n").await;
-    assert_eq!(answer.status, 400);
+    assert_eq!((answer.status, answer.code()), (411, "MissingContentLength"));
     assert_eq!(host.send(host.draft("GET", PATH), b"").await.body, b"secret");
 }
 
@@ -305,10 +305,11 @@ async fn key_that_looks_like_a_path_is_only_a_name() {
     let host = host_with_object().await;
     for path in [
         "/lapse/../../etc/passwd",
-        "/lapse/..%2F..%2Fx",
-        "/lapse/%2Fetc%2Fpasswd",
+        "/lapse//etc/passwd",
         "/lapse/a//b",
         "/lapse/.",
+        "/lapse/a%00b",
+        "/lapse/%5C",
     ] {
         let put = host.send(host.draft("PUT", path), path.as_bytes()).await;
         assert_eq!(put.status, 200, "{path} {put:?}");
@@ -322,10 +323,11 @@ async fn what_is_not_supported_says_so() {
     let host = host_with_object().await;
     for (method, target) in [
         ("GET", "acl"),
-        ("PUT", "policy"),
         ("GET", "versions"),
-        ("PUT", "cors"),
-        ("GET", "lifecycle"),
+        ("GET", "cors"),
+        ("GET", "policy"),
+        ("DELETE", "lifecycle"),
+        ("GET", "tagging"),
     ] {
         let answer = host.send(host.draft(method, "/lapse").query(target, ""), b"").await;
         assert_eq!((answer.status, answer.code()), (501, "NotImplemented"), "{method} {target}");

@@ -5,25 +5,25 @@ use lapse_local_store::{Credentials, REGION};
 use sha2::{Digest, Sha256};
 
 /// A request to be signed. Change any field before signing.
-pub struct Draft {
-    pub method: &'static str,
-    pub host: String,
+pub(crate) struct Draft {
+    pub(crate) method: &'static str,
+    pub(crate) host: String,
     /// As it stands in the request line, percent-encoded.
-    pub path: String,
+    pub(crate) path: String,
     /// Encoded pairs.
-    pub query: Vec<(String, String)>,
+    pub(crate) query: Vec<(String, String)>,
     /// Lower-case names, besides `host`.
-    pub headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     /// Which headers to sign.
-    pub signed: Vec<String>,
-    pub key: Credentials,
-    pub region: String,
-    pub at: Timestamp,
-    pub expires: String,
+    pub(crate) signed: Vec<String>,
+    pub(crate) key: Credentials,
+    pub(crate) region: String,
+    pub(crate) at: Timestamp,
+    pub(crate) expires: String,
 }
 
 impl Draft {
-    pub fn new(method: &'static str, endpoint: &str, path: &str, key: Credentials) -> Self {
+    pub(crate) fn new(method: &'static str, endpoint: &str, path: &str, key: Credentials) -> Self {
         Self {
             method,
             host: endpoint.trim_start_matches("http://").to_owned(),
@@ -38,24 +38,24 @@ impl Draft {
         }
     }
 
-    pub fn query(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn query(mut self, name: &str, value: &str) -> Self {
         self.query.push((name.into(), value.into()));
         self
     }
 
     /// Adds a header, signed.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.signed.push(name.into());
         self.unsigned_header(name, value)
     }
 
-    pub fn unsigned_header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn unsigned_header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
     /// The path and query of a signed link.
-    pub fn link(mut self) -> String {
+    pub(crate) fn link(mut self) -> String {
         let scope = self.scope().replace('/', "%2F");
         let credential = format!("{}%2F{scope}", self.key.access_key);
         let mut query = std::mem::take(&mut self.query);
@@ -72,7 +72,7 @@ impl Draft {
     }
 
     /// A whole signed request.
-    pub fn request(mut self, body: &[u8]) -> Vec<u8> {
+    pub(crate) fn request(mut self, body: &[u8]) -> Vec<u8> {
         let hash = match self.headers.iter().find(|(name, _)| name == "x-amz-content-sha256") {
             Some((_, hash)) => hash.clone(),
             None => {
@@ -153,7 +153,7 @@ impl Draft {
     }
 }
 
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(bytes)
 }
 

@@ -13,46 +13,46 @@ use tokio::net::TcpStream;
 use crate::signer::Draft;
 
 /// A running store.
-pub struct Host {
-    pub dir: TempDir,
-    pub running: Running,
+pub(crate) struct Host {
+    pub(crate) dir: TempDir,
+    pub(crate) running: Running,
 }
 
 impl Host {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let running = start(&dir.path().join("store"), Options::default()).await.unwrap();
         Self { dir, running }
     }
 
-    pub fn store(&self) -> std::path::PathBuf {
+    pub(crate) fn store(&self) -> std::path::PathBuf {
         self.dir.path().join("store")
     }
 
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         self.running.info().endpoint
     }
 
-    pub fn key(&self, key: Key) -> Credentials {
+    pub(crate) fn key(&self, key: Key) -> Credentials {
         credentials(&self.store(), key).unwrap()
     }
 
-    pub fn client(&self, key: Key) -> Client {
+    pub(crate) fn client(&self, key: Key) -> Client {
         client(&self.endpoint(), &self.key(key))
     }
 
     /// A request by the profile's key to a path.
-    pub fn draft(&self, method: &'static str, path: &str) -> Draft {
+    pub(crate) fn draft(&self, method: &'static str, path: &str) -> Draft {
         Draft::new(method, &self.endpoint(), path, self.key(Key::Profile))
     }
 
     /// Sends a signed request with a body.
-    pub async fn send(&self, draft: Draft, body: &[u8]) -> Answer {
+    pub(crate) async fn send(&self, draft: Draft, body: &[u8]) -> Answer {
         self.raw(&draft.request(body)).await
     }
 
     /// Follows a link.
-    pub async fn follow(&self, method: &str, target: &str, headers: &str) -> Answer {
+    pub(crate) async fn follow(&self, method: &str, target: &str, headers: &str) -> Answer {
         let host = self.endpoint().replace("http://", "");
         self.raw(
             format!(
@@ -64,7 +64,7 @@ impl Host {
     }
 
     /// Sends bytes as they are and reads to the end.
-    pub async fn raw(&self, request: &[u8]) -> Answer {
+    pub(crate) async fn raw(&self, request: &[u8]) -> Answer {
         let mut stream = self.connect().await;
         stream.write_all(request).await.unwrap();
         let mut bytes = Vec::new();
@@ -72,12 +72,12 @@ impl Host {
         Answer::parse(&bytes)
     }
 
-    pub async fn connect(&self) -> TcpStream {
+    pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.endpoint().replace("http://", "")).await.unwrap()
     }
 }
 
-pub fn client(endpoint: &str, key: &Credentials) -> Client {
+pub(crate) fn client(endpoint: &str, key: &Credentials) -> Client {
     let credentials = SdkCredentials::new(&key.access_key, &key.secret_key, None, None, "test");
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
@@ -90,7 +90,7 @@ pub fn client(endpoint: &str, key: &Credentials) -> Client {
 }
 
 /// The S3 error code of a failed call.
-pub fn code<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug>(
+pub(crate) fn code<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug>(
     result: Result<T, SdkError<E>>,
 ) -> String {
     let error = result.expect_err("the call should have failed");
@@ -99,14 +99,14 @@ pub fn code<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug>(
 
 /// What came back.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn parse(bytes: &[u8]) -> Self {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
         let end =
             bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer has a head");
         let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
@@ -114,7 +114,7 @@ impl Answer {
         Self { status, head, body: bytes[end + 4..].to_vec() }
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head
             .lines()
             .filter_map(|line| line.split_once(": "))
@@ -122,7 +122,7 @@ impl Answer {
     }
 
     /// The code in an S3 error body.
-    pub fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         let body = std::str::from_utf8(&self.body).unwrap();
         let start = body.find("<Code>").unwrap_or_else(|| panic!("no S3 error in {self:?}")) + 6;
         &body[start..body.find("</Code>").unwrap()]
@@ -130,7 +130,7 @@ impl Answer {
 }
 
 /// Bytes that differ from place to place, and by seed.
-pub fn bytes(length: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn bytes(length: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = move || {
         state ^= state << 13;
@@ -144,8 +144,19 @@ pub fn bytes(length: usize, seed: u64) -> Vec<u8> {
     bytes
 }
 
+/// Waits until something is so.
+pub(crate) async fn until(condition: impl Fn() -> bool) {
+    for _ in 0..500 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("it didn't come about within five seconds");
+}
+
 /// The names of the files in a folder.
-pub fn names(dir: &Path) -> Vec<String> {
+pub(crate) fn names(dir: &Path) -> Vec<String> {
     std::fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

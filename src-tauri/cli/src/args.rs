@@ -180,6 +180,9 @@ pub(crate) struct ProfileArgs {
     /// PEM certificates to trust beside the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
+    /// When to delete files whose links have all ended: never, at_end, 7d or 30d later
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) clean_up: Option<String>,
     /// Make the bucket if it isn't there
     #[arg(long)]
     pub(crate) create_bucket: bool,

@@ -56,7 +56,11 @@ pub(crate) fn hold(seconds: u64) -> Result<Outcome, Error> {
     #[cfg(unix)]
     let _ = rustix::process::setsid();
     let failed = |cause: String| {
-        Error::new(Code::Usage, format!("the clipboard can't be used: {cause}"), "Copy the printed link by hand.")
+        Error::new(
+            Code::Usage,
+            format!("the clipboard can't be used: {cause}"),
+            "Copy the printed link by hand.",
+        )
     };
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).map_err(|error| failed(error.to_string()))?;

@@ -31,13 +31,14 @@ fn main() -> ExitCode {
         output.start();
         return ExitCode::SUCCESS;
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            let hint = "Close some programs, then try again.";
-            return output.fail(&Error::new(Code::Disk, format!("can't start: {error}"), hint));
-        }
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                let hint = "Close some programs, then try again.";
+                return output.fail(&Error::new(Code::Disk, format!("can't start: {error}"), hint));
+            }
+        };
     let code = match runtime.block_on(run(command, &output)) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::from(1),
@@ -56,7 +57,8 @@ async fn run(command: Command, output: &Output) -> Result<Outcome, Error> {
         _ => {}
     }
     let program = std::env::current_exe().map_err(|error| {
-        Error::new(Code::Disk, "lapse can't find its own program", "Call it by its full path.").caused_by(error)
+        Error::new(Code::Disk, "lapse can't find its own program", "Call it by its full path.")
+            .caused_by(error)
     })?;
     let lapse = Lapse::open(Options {
         home: Home::from_env()?,

@@ -121,7 +121,11 @@ fn share_json<'a>(share: &'a Share, state: &'a State, url: Option<&'a str>) -> S
 }
 
 fn tell_json(code: &str, message: &str, hint: &str) {
-    let _ = writeln!(io::stderr(), "{}", json!({ "error": { "code": code, "message": message, "hint": hint } }));
+    let _ = writeln!(
+        io::stderr(),
+        "{}",
+        json!({ "error": { "code": code, "message": message, "hint": hint } })
+    );
 }
 
 /// What clap says, on one line; help and version are no errors.
@@ -148,7 +152,8 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 /// Message and hint of clap's page: its first paragraph, and our own parser's hint where that spoke.
 fn usage_parts(text: &str) -> (String, String) {
     const HINT: &str = "See lapse --help.";
-    let first: Vec<&str> = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
+    let first: Vec<&str> =
+        text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
     let joined = first.join(" ");
     let joined = joined.strip_prefix("error: ").unwrap_or(&joined);
     // Our parsers' errors carry their own hint, behind clap's «invalid value … for …:».
@@ -201,7 +206,9 @@ pub(crate) fn sentence(known: &Known) -> String {
         State::Uploading => "being uploaded".to_owned(),
         State::Failed(reason) => reason.clone(),
         State::Active => format!("ends {end}, {checked}"),
-        State::CutShort(Code::SignInEnds) => format!("stops {end}, when the sign-in ends, {checked}"),
+        State::CutShort(Code::SignInEnds) => {
+            format!("stops {end}, when the sign-in ends, {checked}")
+        }
         State::CutShort(_) => format!("stops {end}, the longest the provider allows, {checked}"),
         State::Expired => format!("ended {end}"),
         State::Revoked(at) => format!("revoked {}", clock(*at)),
@@ -220,12 +227,15 @@ pub(crate) fn sentence(known: &Known) -> String {
 /// Rows as columns, with two spaces between.
 pub(crate) fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
     let widths: Vec<usize> = (0..count).map(|column| width(column).unwrap_or(0)).collect();
     let lines = rows.iter().map(|row| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| {
-            format!("{cell}{}", " ".repeat(width - cell.chars().count()))
-        });
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count())));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     });
     lines.collect::<Vec<_>>().join("\n")

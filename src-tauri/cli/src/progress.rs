@@ -6,7 +6,6 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lapse_core::event::{Event, Sink};
-use lapse_core::storage::probe::Verdict;
 
 use crate::output;
 
@@ -22,7 +21,8 @@ impl Screen {
     }
 
     fn set_bar(&self, bar: Option<ProgressBar>) {
-        let old = std::mem::replace(&mut *self.bar.lock().unwrap_or_else(PoisonError::into_inner), bar);
+        let old =
+            std::mem::replace(&mut *self.bar.lock().unwrap_or_else(PoisonError::into_inner), bar);
         if let Some(old) = old {
             old.finish_and_clear();
         }
@@ -50,12 +50,7 @@ impl Sink for Screen {
             Event::UploadEnded => self.set_bar(None),
             Event::Notice { text, .. } => self.say(&format!("lapse: {text}")),
             Event::Probed(finding) => {
-                let mark = match finding.verdict {
-                    Verdict::Pass => "pass",
-                    Verdict::Warn => "warn",
-                    Verdict::Fail => "FAIL",
-                };
-                self.say(&format!("  {mark}  {}", finding.text));
+                self.say(&format!("  {}  {}", finding.verdict.label(), finding.text));
             }
             _ => {}
         }
@@ -69,6 +64,7 @@ fn bar(name: &str, size: Option<u64>) -> ProgressBar {
         "{msg}  {spinner} {bytes}  {bytes_per_sec}"
     };
     let bar = size.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.with_style(style.progress_chars("━╸─")).with_message(name.to_owned())
 }

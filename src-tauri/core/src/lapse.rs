@@ -69,7 +69,8 @@ impl Lapse {
         let keychain = match (keychain, std::env::var_os(PASSPHRASE_FILE)) {
             (KeychainChoice::ThisRun, _) => Keychain::this_run(),
             (KeychainChoice::FromEnv, Some(path)) => {
-                let passphrase = keychain::read_passphrase(path.as_ref()).map_err(keychain_error)?;
+                let passphrase =
+                    keychain::read_passphrase(path.as_ref()).map_err(keychain_error)?;
                 Keychain::passphrase_file(home.secrets_file(), passphrase)
             }
             (KeychainChoice::FromEnv, None) => Keychain::system(),
@@ -134,7 +135,8 @@ impl Lapse {
         let current = settings.current();
         let endpoint = local::status(&self.home)?.endpoint;
         let local = endpoint.map(|endpoint| Profile::local(&endpoint)).transpose()?;
-        let mut listed = vec![Listed { profile: local, name: LOCAL.to_owned(), current: current == LOCAL }];
+        let mut listed =
+            vec![Listed { profile: local, name: LOCAL.to_owned(), current: current == LOCAL }];
         for name in settings.names() {
             let profile = Some(settings.profile(&name)?);
             listed.push(Listed { profile, current: current == name, name });
@@ -156,7 +158,10 @@ impl Lapse {
             return Err(Error::new(
                 Code::ProfileExists,
                 format!("there is a profile «{}» already", profile.name),
-                format!("Choose another name, or remove it first: lapse profile remove {}", profile.name),
+                format!(
+                    "Choose another name, or remove it first: lapse profile remove {}",
+                    profile.name
+                ),
             ));
         }
         let keys = match (&profile.sign_in, &secret) {
@@ -165,7 +170,9 @@ impl Lapse {
         };
         let bucket = Bucket::open(profile, keys, ServerClock::default())?;
         match bucket.check_exists().await {
-            Err(error) if error.code == Code::NoSuchBucket && create_bucket => bucket.create().await?,
+            Err(error) if error.code == Code::NoSuchBucket && create_bucket => {
+                bucket.create().await?
+            }
             checked => checked?,
         }
         let profile = bucket.profile();
@@ -249,7 +256,11 @@ impl Lapse {
     }
 
     /// Hosts the local store until `stop`; `ready` hears the endpoint.
-    pub async fn run_store(&self, ready: impl FnOnce(&str), stop: impl Future<Output = ()>) -> Result<()> {
+    pub async fn run_store(
+        &self,
+        ready: impl FnOnce(&str),
+        stop: impl Future<Output = ()>,
+    ) -> Result<()> {
         local::run(&self.home, |info| ready(&info.endpoint), stop).await
     }
 
@@ -263,7 +274,10 @@ impl Lapse {
         let endpoint = local::ensure_up(&self.home, &self.store_host).await?;
         let found = lapse_local_store::credentials(&self.home.store(), lapse_local_store::Key::Env)
             .map_err(|error| local::store_error(&error))?;
-        Ok((endpoint, Keys::lasting(found.access_key.clone(), Sensitive::new(found.secret_key.clone()))))
+        Ok((
+            endpoint,
+            Keys::lasting(found.access_key.clone(), Sensitive::new(found.secret_key.clone())),
+        ))
     }
 }
 
@@ -286,6 +300,7 @@ pub fn log_filter(wanted: &str) -> String {
         "hyper_util=info",
         "rustls=info",
     ];
-    let caps = CAPS.iter().chain(keychain::LOG_CAP).chain(std::iter::once(&lapse_local_store::LOG_CAP));
+    let caps =
+        CAPS.iter().chain(keychain::LOG_CAP).chain(std::iter::once(&lapse_local_store::LOG_CAP));
     caps.fold(wanted.to_owned(), |filter, cap| format!("{filter},{cap}"))
 }

@@ -93,7 +93,9 @@ pub(crate) async fn ensure_up(home: &Home, host: &StoreHost) -> Result<String> {
         match start_background(program).await? {
             Hello::Ready(endpoint) => return Ok(endpoint),
             // Two starts at once: the other one won, and its store is as good as ours.
-            Hello::Busy if began.elapsed() < START => tokio::time::sleep(Duration::from_millis(20)).await,
+            Hello::Busy if began.elapsed() < START => {
+                tokio::time::sleep(Duration::from_millis(20)).await
+            }
             Hello::Busy => {
                 return Err(Error::new(
                     Code::Store,
@@ -146,7 +148,11 @@ fn root() -> &'static Path {
 }
 
 /// Hosts the store until `stop` says so; in the foreground for a person who asked for it.
-pub(crate) async fn run(home: &Home, ready: impl FnOnce(&HostInfo), stop: impl Future<Output = ()>) -> Result<()> {
+pub(crate) async fn run(
+    home: &Home,
+    ready: impl FnOnce(&HostInfo),
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
     let running = start(home, false).await.map_err(|error| store_error(&error))?;
     ready(&running.info());
     stop.await;
@@ -156,7 +162,11 @@ pub(crate) async fn run(home: &Home, ready: impl FnOnce(&HostInfo), stop: impl F
 
 /// Hosts the store in the background: says on standard output that it is up, lets go of it, and ends
 /// when no link is alive and nothing is under way.
-pub(crate) async fn run_background(home: &Home, history: &History, stop: impl Future<Output = ()>) -> Result<()> {
+pub(crate) async fn run_background(
+    home: &Home,
+    history: &History,
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
     // Own session: closing the terminal, or Ctrl-C in it, doesn't reach us. It fails only where we have one.
     #[cfg(unix)]
     let _ = rustix::process::setsid();
@@ -254,9 +264,14 @@ pub(crate) fn store_error(error: &lapse_local_store::Error) -> Error {
             Code::StorePort,
             "Its links name that port, so it can't move: close the program that has it, then try again.",
         ),
-        Store::Io { .. } | Store::Index { .. } => (Code::Disk, "Check the disk and the folder, then try again."),
+        Store::Io { .. } | Store::Index { .. } => {
+            (Code::Disk, "Check the disk and the folder, then try again.")
+        }
         Store::Newer { .. } => (Code::DatabaseNewer, "Update Lapse; the store was left as it is."),
-        Store::Corrupt { .. } => (Code::Store, "Put a backup in its place, or move the store's folder away to start anew."),
+        Store::Corrupt { .. } => (
+            Code::Store,
+            "Put a backup in its place, or move the store's folder away to start anew.",
+        ),
         _ => (Code::Store, "Try again; `lapse store status` says what runs."),
     };
     Error::new(code, error.to_string(), hint)

@@ -30,6 +30,45 @@ pub struct Profile {
     pub sign_in: SignIn,
     /// Certificates trusted beside the system's, for a server with one of its own.
     pub ca_file: Option<PathBuf>,
+    /// When objects whose links have all ended are deleted.
+    pub clean_up: CleanUp,
+}
+
+/// When an object that Lapse made is deleted from the bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CleanUp {
+    /// Never by Lapse.
+    Never,
+    /// So many days after its last link has ended; 0: then.
+    Days(u8),
+}
+
+impl CleanUp {
+    /// What a new profile gets.
+    pub const DEFAULT: Self = Self::Days(7);
+
+    fn parse(text: &str) -> Result<Self> {
+        match text {
+            "never" => Ok(Self::Never),
+            "at_end" => Ok(Self::Days(0)),
+            "7d" => Ok(Self::Days(7)),
+            "30d" => Ok(Self::Days(30)),
+            _ => Err(incomplete(
+                format!("«{}» doesn't say when to clean up", text.escape_debug()),
+                "Use never, at_end, 7d or 30d: the time after the last link has ended.",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for CleanUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never => f.write_str("never"),
+            Self::Days(0) => f.write_str("at_end"),
+            Self::Days(days) => write!(f, "{days}d"),
+        }
+    }
 }
 
 /// Whose keys sign.
@@ -66,6 +105,8 @@ pub struct Draft {
     pub sign_in: Option<SignIn>,
     /// A file with certificates.
     pub ca_file: Option<PathBuf>,
+    /// `never`, `at_end`, `7d` or `30d`; `7d` where nothing is said.
+    pub clean_up: Option<String>,
 }
 
 impl Draft {
@@ -121,6 +162,7 @@ impl Draft {
             path_style,
             sign_in,
             ca_file: self.ca_file,
+            clean_up: self.clean_up.map_or(Ok(CleanUp::DEFAULT), |text| CleanUp::parse(&text))?,
         })
     }
 }
@@ -138,6 +180,7 @@ impl Profile {
             path_style: true,
             sign_in: SignIn::LocalStore,
             ca_file: None,
+            clean_up: CleanUp::DEFAULT,
         })
     }
 
@@ -173,7 +216,10 @@ impl Endpoint {
         };
         let uri: http::Uri = text.parse().map_err(|_| wrong())?;
         let authority = uri.authority().ok_or_else(wrong)?;
-        if authority.as_str().contains('@') || !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+        if authority.as_str().contains('@')
+            || !matches!(uri.path(), "" | "/")
+            || uri.query().is_some()
+        {
             return Err(wrong());
         }
         let (scheme, port) = match uri.scheme_str() {
@@ -191,7 +237,8 @@ impl Endpoint {
 
     /// Whether the host is an address, which takes no bucket in front.
     fn is_address(&self) -> bool {
-        let host = self.authority.rsplit_once(':').map_or(self.authority.as_str(), |(host, _)| host);
+        let host =
+            self.authority.rsplit_once(':').map_or(self.authority.as_str(), |(host, _)| host);
         host == "localhost" || host.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok()
     }
 }
@@ -243,7 +290,9 @@ fn check_bucket(bucket: &str) -> Result<()> {
 fn check_prefix(prefix: &str) -> Result<String> {
     let prefix = prefix.trim_matches('/');
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
-    let steps = prefix.split('/').all(|step| !matches!(step, "." | "..") && (!step.is_empty() || prefix.is_empty()));
+    let steps = prefix
+        .split('/')
+        .all(|step| !matches!(step, "." | "..") && (!step.is_empty() || prefix.is_empty()));
     if prefix.len() > 500 || !prefix.chars().all(plain) || !steps {
         return Err(incomplete(
             format!("«{}» can't be a prefix", prefix.escape_debug()),
@@ -267,7 +316,16 @@ mod tests {
         ] {
             assert_eq!(Endpoint::parse(given).expect(given).to_string(), kept);
         }
-        for bad in ["", "s3.example.com", "ftp://x", "https://u:p@x", "https://x/y", "https://x?y", "https://", "https://a b"] {
+        for bad in [
+            "",
+            "s3.example.com",
+            "ftp://x",
+            "https://u:p@x",
+            "https://x/y",
+            "https://x?y",
+            "https://",
+            "https://a b",
+        ] {
             assert!(Endpoint::parse(bad).is_err(), "{bad}");
         }
     }

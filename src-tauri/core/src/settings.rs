@@ -39,12 +39,17 @@ impl Settings {
     fn check(&self, text: &str) -> Result<()> {
         for name in self.names() {
             self.profile(&name).map_err(|error| {
-                let start = text.find(&format!("[profile.{name}]")).or_else(|| text.find(&name)).unwrap_or(0);
-                broken(&self.path, text, start, &format!("profile «{name}»: {}", error.message)).caused_by(error)
+                let start = text
+                    .find(&format!("[profile.{name}]"))
+                    .or_else(|| text.find(&name))
+                    .unwrap_or(0);
+                broken(&self.path, text, start, &format!("profile «{name}»: {}", error.message))
+                    .caused_by(error)
             })?;
         }
         self.default_expiry().map_err(|error| {
-            broken(&self.path, text, text.find("expires").unwrap_or(0), &error.message).caused_by(error)
+            broken(&self.path, text, text.find("expires").unwrap_or(0), &error.message)
+                .caused_by(error)
         })?;
         Ok(())
     }
@@ -52,7 +57,8 @@ impl Settings {
     /// The names of the profiles in the file, in its order.
     pub fn names(&self) -> Vec<String> {
         let profiles = self.document.get("profile").and_then(Item::as_table_like);
-        profiles.map_or_else(Vec::new, |table| table.iter().map(|(name, _)| name.to_owned()).collect())
+        profiles
+            .map_or_else(Vec::new, |table| table.iter().map(|(name, _)| name.to_owned()).collect())
     }
 
     /// The name of the profile in use.
@@ -89,6 +95,7 @@ impl Settings {
             path_style: table.get("path_style").and_then(Item::as_bool),
             sign_in,
             ca_file: text("ca_file").map(PathBuf::from),
+            clean_up: text("clean_up"),
         }
         .build()
     }
@@ -116,6 +123,7 @@ impl Settings {
         if let Some(file) = &profile.ca_file {
             set("ca_file", &file.to_string_lossy());
         }
+        table.insert("clean_up", value(profile.clean_up.to_string()));
         table.insert("path_style", value(profile.path_style));
         let profiles = self.document.entry("profile").or_insert_with(|| {
             let mut table = Table::new();
@@ -207,7 +215,12 @@ mod tests {
         assert_eq!(settings.current(), "work");
         settings.use_profile(LOCAL).expect("local is always there");
         let text = fs::read_to_string(&path).expect("the file");
-        assert!(text.contains("# mine") && text.contains("# the office") && text.contains("use = \"local\""), "{text}");
+        assert!(
+            text.contains("# mine")
+                && text.contains("# the office")
+                && text.contains("use = \"local\""),
+            "{text}"
+        );
         settings.remove("work").expect("it is there");
         assert!(Settings::read(&path).expect("still good").names().is_empty());
     }

@@ -127,7 +127,9 @@ pub(crate) async fn send_stream(
         let mut part = first.clone();
         for number in 1.. {
             let length = part.len() as u64;
-            etags.push(bucket.upload_part(key, &upload, number, ByteStream::from(part), length).await?);
+            etags.push(
+                bucket.upload_part(key, &upload, number, ByteStream::from(part), length).await?,
+            );
             sink.emit(Event::UploadProgress { sent: size });
             part = read_part(source).await?;
             if part.is_empty() {
@@ -143,7 +145,12 @@ pub(crate) async fn send_stream(
 }
 
 /// Parts that were sent cost money until they are given up.
-async fn give_up_if_failed(bucket: &Bucket, key: &str, upload: &str, done: Result<String>) -> Result<String> {
+async fn give_up_if_failed(
+    bucket: &Bucket,
+    key: &str,
+    upload: &str,
+    done: Result<String>,
+) -> Result<String> {
     if done.is_err()
         && let Err(error) = bucket.abort_multipart(key, upload).await
     {
@@ -160,8 +167,12 @@ async fn read_part(source: &mut (impl AsyncRead + Unpin)) -> Result<Bytes> {
 }
 
 fn unreadable_input(error: io::Error) -> Error {
-    Error::new(Code::FileUnreadable, "standard input can't be read", "Check the program that writes it.")
-        .caused_by(error)
+    Error::new(
+        Code::FileUnreadable,
+        "standard input can't be read",
+        "Check the program that writes it.",
+    )
+    .caused_by(error)
 }
 
 /// Offset and length of each part: as few as 16 MiB parts give, larger ones where 10,000 wouldn't do.
@@ -171,7 +182,12 @@ fn part_ranges(size: u64) -> Vec<(u64, u64)> {
 }
 
 /// A body that reads a range of the file each time it is sent: a retry reads it again.
-fn range_body(source: &OpenFile, offset: u64, length: u64, progress: &Arc<Progress>) -> Result<ByteStream> {
+fn range_body(
+    source: &OpenFile,
+    offset: u64,
+    length: u64,
+    progress: &Arc<Progress>,
+) -> Result<ByteStream> {
     let file = source.file.try_clone().map_err(|error| Error::disk("read", &source.path, error))?;
     let file = Arc::new(file);
     let progress = Arc::clone(progress);
@@ -179,20 +195,24 @@ fn range_body(source: &OpenFile, offset: u64, length: u64, progress: &Arc<Progre
     Ok(ByteStream::new(SdkBody::retryable(move || {
         progress.take_back(before.swap(0, Ordering::Relaxed));
         let state = (Arc::clone(&file), Arc::clone(&progress), Arc::clone(&before), offset, length);
-        let frames = stream::try_unfold(state, |(file, progress, before, offset, left)| async move {
-            if left == 0 {
-                return Ok(None);
-            }
-            let want = usize::try_from(left).unwrap_or(READ).min(READ);
-            let reader = Arc::clone(&file);
-            let bytes = tokio::task::spawn_blocking(move || read_at(&reader, offset, want))
-                .await
-                .map_err(io::Error::other)??;
-            let read = bytes.len() as u64;
-            before.fetch_add(read, Ordering::Relaxed);
-            progress.add(read);
-            Ok::<_, io::Error>(Some((Frame::data(bytes), (file, progress, before, offset + read, left - read))))
-        });
+        let frames =
+            stream::try_unfold(state, |(file, progress, before, offset, left)| async move {
+                if left == 0 {
+                    return Ok(None);
+                }
+                let want = usize::try_from(left).unwrap_or(READ).min(READ);
+                let reader = Arc::clone(&file);
+                let bytes = tokio::task::spawn_blocking(move || read_at(&reader, offset, want))
+                    .await
+                    .map_err(io::Error::other)??;
+                let read = bytes.len() as u64;
+                before.fetch_add(read, Ordering::Relaxed);
+                progress.add(read);
+                Ok::<_, io::Error>(Some((
+                    Frame::data(bytes),
+                    (file, progress, before, offset + read, left - read),
+                )))
+            });
         SdkBody::from_body_1_x(StreamBody::new(frames))
     })))
 }
@@ -229,7 +249,9 @@ impl Progress {
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let told = self.told.load(Ordering::Relaxed);
         let due = now.saturating_sub(told) >= u64::try_from(PULSE.as_millis()).unwrap_or(100);
-        if due && self.told.compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        if due
+            && self.told.compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
             self.sink.emit(Event::UploadProgress { sent });
         }
     }

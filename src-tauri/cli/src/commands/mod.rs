@@ -33,14 +33,20 @@ impl Outcome {
     }
 }
 
-pub(crate) async fn run(lapse: &Lapse, output: &Output, command: Command) -> Result<Outcome, Error> {
+pub(crate) async fn run(
+    lapse: &Lapse,
+    output: &Output,
+    command: Command,
+) -> Result<Outcome, Error> {
     match command {
         Command::Share(args) => share::share(lapse, output, args).await,
         Command::List => share::list(lapse, output),
         Command::Show { id } => share::show(lapse, output, &id),
         Command::Link { id, copy } => share::link(lapse, output, &id, copy).await,
         Command::Check { ids } => share::check(lapse, output, &ids).await,
-        Command::Extend { id, expires, copy } => share::extend(lapse, output, &id, expires, copy).await,
+        Command::Extend { id, expires, copy } => {
+            share::extend(lapse, output, &id, expires, copy).await
+        }
         Command::Revoke { ids } => share::revoke(lapse, output, &ids).await,
         Command::Profile { command } => profile::run(lapse, output, command).await,
         Command::Store { command } => store::command(lapse, output, command).await,

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use lapse_core::keychain::Sensitive;
 use lapse_core::profile::{Draft, Profile, SignIn};
-use lapse_core::storage::probe::{Finding, Verdict};
+use lapse_core::storage::probe::Verdict;
 use lapse_core::{Code, Error, Lapse};
 use serde_json::{Value, json};
 
@@ -15,7 +15,11 @@ use crate::output::{Output, clock, columns};
 /// No secret is longer; more is a file given by mistake.
 const LONGEST_SECRET: u64 = 4096;
 
-pub(crate) async fn run(lapse: &Lapse, output: &Output, command: args::Profile) -> Result<Outcome, Error> {
+pub(crate) async fn run(
+    lapse: &Lapse,
+    output: &Output,
+    command: args::Profile,
+) -> Result<Outcome, Error> {
     match command {
         args::Profile::Add(args) => add(lapse, output, *args).await,
         args::Profile::List => list(lapse, output),
@@ -37,7 +41,9 @@ pub(crate) async fn run(lapse: &Lapse, output: &Output, command: args::Profile) 
 async fn add(lapse: &Lapse, output: &Output, args: args::ProfileArgs) -> Result<Outcome, Error> {
     let secret = match &args.access_key {
         Some(id) if args.secret_stdin => Some(secret_from_stdin(id)?),
-        Some(id) if std::env::var_os("LAPSE_SECRET_ACCESS_KEY").is_none() => Some(secret_from_prompt(id)?),
+        Some(id) if std::env::var_os("LAPSE_SECRET_ACCESS_KEY").is_none() => {
+            Some(secret_from_prompt(id)?)
+        }
         _ => None,
     };
     let sign_in = match (args.access_key, args.aws_profile) {
@@ -55,14 +61,17 @@ async fn add(lapse: &Lapse, output: &Output, args: args::ProfileArgs) -> Result<
         path_style: args.path_style.then_some(true),
         sign_in: Some(sign_in),
         ca_file: args.ca_file.map(std::path::absolute).transpose().unwrap_or_default(),
+        clean_up: args.clean_up,
     };
     let added = match lapse.add_profile(draft.clone(), secret.clone(), args.create_bucket).await {
         Err(error) if error.code == Code::NoSuchBucket && asks_to_create(&error) => {
             lapse.add_profile(draft, secret, true).await
         }
-        Err(error) if error.code == Code::NoSuchBucket => {
-            Err(Error::new(error.code, error.message, "Correct the name, or add --create-bucket to make it."))
-        }
+        Err(error) if error.code == Code::NoSuchBucket => Err(Error::new(
+            error.code,
+            error.message,
+            "Correct the name, or add --create-bucket to make it.",
+        )),
         added => added,
     }?;
     output.aside(&format!("Added «{}». Checking what its bucket can do:", added.name));
@@ -76,7 +85,9 @@ fn asks_to_create(error: &Error) -> bool {
     }
     let mut answer = String::new();
     let asked = write!(std::io::stderr(), "lapse: {}. Make it now? [y/N] ", error.message);
-    asked.is_ok() && std::io::stdin().lock().read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("y")
+    asked.is_ok()
+        && std::io::stdin().lock().read_line(&mut answer).is_ok()
+        && answer.trim().eq_ignore_ascii_case("y")
 }
 
 fn secret_from_stdin(id: &str) -> Result<Sensitive<String>, Error> {
@@ -98,7 +109,11 @@ fn secret_from_prompt(id: &str) -> Result<Sensitive<String>, Error> {
     }
 }
 
-fn check_secret(id: &str, secret: Sensitive<String>, whole: bool) -> Result<Sensitive<String>, Error> {
+fn check_secret(
+    id: &str,
+    secret: Sensitive<String>,
+    whole: bool,
+) -> Result<Sensitive<String>, Error> {
     let text = secret.expose();
     if text.is_empty() || !whole || text.chars().any(char::is_control) {
         return Err(Error::new(
@@ -126,7 +141,12 @@ fn list(lapse: &Lapse, output: &Output) -> Result<Outcome, Error> {
                 place(profile),
                 profile.endpoint.to_string(),
             ],
-            None => vec![mark.to_owned(), listed.name, "This computer".to_owned(), "not started yet".to_owned()],
+            None => vec![
+                mark.to_owned(),
+                listed.name,
+                "This computer".to_owned(),
+                "not started yet".to_owned(),
+            ],
         });
     }
     if !output.is_json() {
@@ -167,13 +187,14 @@ fn sign_in(profile: &Profile) -> (&'static str, &str) {
 }
 
 fn show(lapse: &Lapse, output: &Output, name: &str) -> Result<Outcome, Error> {
-    let listed = lapse.profiles()?.into_iter().find(|listed| listed.name == name).ok_or_else(|| {
-        Error::new(
-            Code::NoSuchProfile,
-            format!("there is no profile «{}»", name.escape_debug()),
-            "See them with `lapse profile list`.",
-        )
-    })?;
+    let listed =
+        lapse.profiles()?.into_iter().find(|listed| listed.name == name).ok_or_else(|| {
+            Error::new(
+                Code::NoSuchProfile,
+                format!("there is no profile «{}»", name.escape_debug()),
+                "See them with `lapse profile list`.",
+            )
+        })?;
     let findings = lapse.last_findings(name)?;
     if output.is_json() {
         let mut value = profile_json(name, listed.profile.as_ref(), listed.current);
@@ -201,21 +222,13 @@ fn show(lapse: &Lapse, output: &Output, name: &str) -> Result<Outcome, Error> {
     }
     output.line(&columns(&rows));
     for finding in findings.iter().flat_map(|(_, findings)| findings) {
-        output.line(&format!("  {}  {}", verdict(finding), finding.text));
+        output.line(&format!("  {}  {}", finding.verdict.label(), finding.text));
     }
     Ok(Outcome::Done)
 }
 
 fn row(name: &str, value: &str) -> Vec<String> {
     vec![name.to_owned(), value.to_owned()]
-}
-
-fn verdict(finding: &Finding) -> &'static str {
-    match finding.verdict {
-        Verdict::Pass => "pass",
-        Verdict::Warn => "warn",
-        Verdict::Fail => "FAIL",
-    }
 }
 
 async fn check(lapse: &Lapse, output: &Output, name: Option<&str>) -> Result<Outcome, Error> {

@@ -12,13 +12,24 @@ use crate::args::{Copy, ShareArgs};
 use crate::clipboard;
 use crate::output::{Output, clock, columns, is_terminal, sentence, size};
 
-pub(crate) async fn share(lapse: &Lapse, output: &Output, args: ShareArgs) -> Result<Outcome, Error> {
+pub(crate) async fn share(
+    lapse: &Lapse,
+    output: &Output,
+    args: ShareArgs,
+) -> Result<Outcome, Error> {
     if args.name.is_some() && args.files.len() > 1 {
-        return Err(usage("--name is for one file", "Share the files one by one, each with its name."));
+        return Err(usage(
+            "--name is for one file",
+            "Share the files one by one, each with its name.",
+        ));
     }
-    let sources = args.files.iter().map(|word| Source::parse(word)).collect::<Result<Vec<_>, _>>()?;
+    let sources =
+        args.files.iter().map(|word| Source::parse(word)).collect::<Result<Vec<_>, _>>()?;
     if sources.iter().any(|source| matches!(source, Source::Stdin)) && args.name.is_none() {
-        return Err(usage("standard input has no name of its own", "Add --name, like --name report.pdf."));
+        return Err(usage(
+            "standard input has no name of its own",
+            "Add --name, like --name report.pdf.",
+        ));
     }
     let all = sources.len();
     let mut links = Links::new(args.copy);
@@ -45,7 +56,12 @@ pub(crate) async fn share(lapse: &Lapse, output: &Output, args: ShareArgs) -> Re
     Ok(Outcome::of(failed, all))
 }
 
-pub(crate) async fn link(lapse: &Lapse, output: &Output, id: &ShareId, copy: Copy) -> Result<Outcome, Error> {
+pub(crate) async fn link(
+    lapse: &Lapse,
+    output: &Output,
+    id: &ShareId,
+    copy: Copy,
+) -> Result<Outcome, Error> {
     let shared = lapse.link(id).await?;
     Ok(Links::give_one(*output, copy, &shared))
 }
@@ -93,7 +109,10 @@ pub(crate) fn show(lapse: &Lapse, output: &Output, id: &ShareId) -> Result<Outco
                 })
             })
             .collect();
-        output.share_with(&known, json!({ "bucket": share.bucket, "key": share.key, "links": links }));
+        output.share_with(
+            &known,
+            json!({ "bucket": share.bucket, "key": share.key, "links": links }),
+        );
         return Ok(Outcome::Done);
     }
     let mut rows = vec![
@@ -107,12 +126,17 @@ pub(crate) fn show(lapse: &Lapse, output: &Output, id: &ShareId) -> Result<Outco
     ];
     for (number, link) in share.links.iter().enumerate() {
         let seen = match link.checked {
-            Some((at, seen)) => format!("{} when checked {}", seen.as_str().replace('_', " "), clock(at)),
+            Some((at, seen)) => {
+                format!("{} when checked {}", seen.as_str().replace('_', " "), clock(at))
+            }
             None => "not checked".to_owned(),
         };
         let facts = &link.facts;
         let end = clock(facts.ends_at());
-        rows.push(row(&format!("link {}", number + 1), &format!("ends {end}, signed by {}, {seen}", facts.access_key)));
+        rows.push(row(
+            &format!("link {}", number + 1),
+            &format!("ends {end}, signed by {}, {seen}", facts.access_key),
+        ));
     }
     output.line(&columns(&rows));
     Ok(Outcome::Done)
@@ -122,7 +146,11 @@ fn row(name: &str, value: &str) -> Vec<String> {
     vec![name.to_owned(), value.to_owned()]
 }
 
-pub(crate) async fn check(lapse: &Lapse, output: &Output, ids: &[ShareId]) -> Result<Outcome, Error> {
+pub(crate) async fn check(
+    lapse: &Lapse,
+    output: &Output,
+    ids: &[ShareId],
+) -> Result<Outcome, Error> {
     let checked = lapse.check(ids).await?;
     if checked.is_empty() {
         output.aside("No link is alive.");
@@ -153,7 +181,11 @@ pub(crate) async fn check(lapse: &Lapse, output: &Output, ids: &[ShareId]) -> Re
     Ok(Outcome::of(failed, all))
 }
 
-pub(crate) async fn revoke(lapse: &Lapse, output: &Output, ids: &[ShareId]) -> Result<Outcome, Error> {
+pub(crate) async fn revoke(
+    lapse: &Lapse,
+    output: &Output,
+    ids: &[ShareId],
+) -> Result<Outcome, Error> {
     let mut failed = 0;
     for id in ids {
         let revoked = match lapse.revoke(id).await {
@@ -176,7 +208,9 @@ pub(crate) async fn revoke(lapse: &Lapse, output: &Output, ids: &[ShareId]) -> R
             ));
         }
         if revoked.refused < revoked.checked {
-            output.aside("lapse: not every link could be seen to be refused. Ask again with `lapse check`.");
+            output.aside(
+                "lapse: not every link could be seen to be refused. Ask again with `lapse check`.",
+            );
             failed += 1;
         }
     }
@@ -260,7 +294,8 @@ impl Links {
         if self.how.no_copy || self.text.is_empty() {
             return;
         }
-        let seconds = u64::try_from(self.until.as_second() - Timestamp::now().as_second()).unwrap_or(0);
+        let seconds =
+            u64::try_from(self.until.as_second() - Timestamp::now().as_second()).unwrap_or(0);
         if clipboard::copy(&self.text.join("\n"), seconds) && is_terminal() {
             let what = if self.text.len() == 1 { "The link is" } else { "The links are" };
             output.aside(&format!("{what} on the clipboard."));

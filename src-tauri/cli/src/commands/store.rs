@@ -7,11 +7,17 @@ use crate::args;
 use crate::output::{Output, columns};
 
 /// Hosts the store until it is told to stop.
-pub(crate) async fn run(lapse: &Lapse, output: &Output, background: bool) -> Result<Outcome, Error> {
+pub(crate) async fn run(
+    lapse: &Lapse,
+    output: &Output,
+    background: bool,
+) -> Result<Outcome, Error> {
     if background {
         lapse.run_store_in_background(told_to_stop()).await?;
     } else {
-        let ready = |endpoint: &str| output.aside(&format!("The store runs at {endpoint}. Ctrl-C ends it."));
+        let ready = |endpoint: &str| {
+            output.aside(&format!("The store runs at {endpoint}. Ctrl-C ends it."))
+        };
         lapse.run_store(ready, told_to_stop()).await?;
     }
     Ok(Outcome::Done)
@@ -19,7 +25,9 @@ pub(crate) async fn run(lapse: &Lapse, output: &Output, background: bool) -> Res
 
 async fn told_to_stop() {
     #[cfg(unix)]
-    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+    if let Ok(mut terminate) =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+    {
         tokio::select! {
             _ = terminate.recv() => return,
             interrupt = tokio::signal::ctrl_c() => if interrupt.is_ok() { return },
@@ -30,7 +38,11 @@ async fn told_to_stop() {
     }
 }
 
-pub(crate) async fn command(lapse: &Lapse, output: &Output, command: args::Store) -> Result<Outcome, Error> {
+pub(crate) async fn command(
+    lapse: &Lapse,
+    output: &Output,
+    command: args::Store,
+) -> Result<Outcome, Error> {
     match command {
         args::Store::Run { background } => run(lapse, output, background).await,
         args::Store::Status => status(lapse, output),

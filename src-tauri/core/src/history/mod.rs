@@ -40,7 +40,9 @@ impl History {
     /// Writes down what is about to be uploaded, before anything is sent.
     pub(crate) fn add(&self, share: &Share) -> Result<()> {
         let (kind, path, fingerprint) = match &share.origin {
-            Origin::File { path, fingerprint } => ("file", Some(path_bytes(path)), Some(*fingerprint)),
+            Origin::File { path, fingerprint } => {
+                ("file", Some(path_bytes(path)), Some(*fingerprint))
+            }
             Origin::Stdin => ("stdin", None, None),
             Origin::Object => ("object", None, None),
         };
@@ -94,11 +96,17 @@ impl History {
     }
 
     pub(crate) fn set_revoked(&self, id: &ShareId, at: Timestamp) -> Result<()> {
-        self.change("UPDATE shares SET revoked_at = ?2 WHERE id = ?1", params![id.as_str(), at.as_second()])
+        self.change(
+            "UPDATE shares SET revoked_at = ?2 WHERE id = ?1",
+            params![id.as_str(), at.as_second()],
+        )
     }
 
     pub(crate) fn set_cleaned(&self, id: &ShareId, at: Timestamp) -> Result<()> {
-        self.change("UPDATE shares SET cleaned_at = ?2 WHERE id = ?1", params![id.as_str(), at.as_second()])
+        self.change(
+            "UPDATE shares SET cleaned_at = ?2 WHERE id = ?1",
+            params![id.as_str(), at.as_second()],
+        )
     }
 
     pub(crate) fn set_seen(&self, link: i64, at: Timestamp, seen: Seen) -> Result<()> {
@@ -115,7 +123,8 @@ impl History {
     /// The share that an id, or the beginning of just one, names.
     pub(crate) fn find(&self, id: &ShareId) -> Result<Share> {
         let pattern = format!("{}%", id.as_str());
-        let mut found = self.select("WHERE s.id LIKE ?1 ORDER BY s.created_at DESC LIMIT 2", params![pattern])?;
+        let mut found =
+            self.select("WHERE s.id LIKE ?1 ORDER BY s.created_at DESC LIMIT 2", params![pattern])?;
         match (found.pop(), found.is_empty()) {
             (Some(share), true) => Ok(share),
             (Some(_), false) => Err(Error::new(
@@ -132,12 +141,14 @@ impl History {
         self.select("ORDER BY s.created_at DESC, s.rowid DESC", [])
     }
 
-    /// Objects of a profile that may be due for cleaning up.
-    pub(crate) fn uncleaned(&self, profile: &str) -> Result<Vec<Share>> {
+    /// Some shares of files whose last link ended before `end` and whose objects are still there.
+    pub(crate) fn uncleaned(&self, profile: &str, end: Timestamp) -> Result<Vec<Share>> {
         self.select(
             "WHERE s.profile = ?1 AND s.origin = 'file' AND s.etag IS NOT NULL
-               AND s.revoked_at IS NULL AND s.cleaned_at IS NULL ORDER BY s.created_at",
-            params![profile],
+               AND s.revoked_at IS NULL AND s.cleaned_at IS NULL
+               AND (SELECT max(signed_at + seconds) FROM links WHERE share = s.id) <= ?2
+             ORDER BY s.created_at LIMIT 20",
+            params![profile, end.as_second()],
         )
     }
 
@@ -159,15 +170,20 @@ impl History {
                 .prepare(&sql)?
                 .query_map(values, share_of)?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
-            let mut links = connection.prepare_cached("SELECT * FROM links WHERE share = ?1 ORDER BY id")?;
+            let mut links =
+                connection.prepare_cached("SELECT * FROM links WHERE share = ?1 ORDER BY id")?;
             for share in &mut shares {
-                share.links = links.query_map([share.id.as_str()], link_of)?.collect::<rusqlite::Result<_>>()?;
+                share.links = links
+                    .query_map([share.id.as_str()], link_of)?
+                    .collect::<rusqlite::Result<_>>()?;
             }
             Ok(shares)
         };
         let mut shares = read().map_err(|error| self.failed(error))?;
         drop(connection);
-        for share in shares.iter_mut().filter(|share| share.links.is_empty() && share.failed.is_none()) {
+        for share in
+            shares.iter_mut().filter(|share| share.links.is_empty() && share.failed.is_none())
+        {
             share.under_way = self.is_under_way(&share.id);
         }
         Ok(shares)
@@ -221,7 +237,12 @@ impl History {
         Ok(row.and_then(|(at, findings)| Some((time(at), serde_json::from_str(&findings).ok()?))))
     }
 
-    pub(crate) fn set_findings(&self, profile: &str, at: Timestamp, findings: &[Finding]) -> Result<()> {
+    pub(crate) fn set_findings(
+        &self,
+        profile: &str,
+        at: Timestamp,
+        findings: &[Finding],
+    ) -> Result<()> {
         let json = serde_json::to_string(findings).unwrap_or_default();
         self.change(
             "INSERT INTO probes (profile, at, findings) VALUES (?1, ?2, ?3)
@@ -326,7 +347,9 @@ fn link_of(row: &Row<'_>) -> rusqlite::Result<Link> {
         },
         limited_by: limited_by.as_deref().and_then(Code::of_limit),
         temporary: row.get("temporary")?,
-        checked: checked_at.zip(seen.as_deref().and_then(Seen::of)).map(|(at, seen)| (time(at), seen)),
+        checked: checked_at
+            .zip(seen.as_deref().and_then(Seen::of))
+            .map(|(at, seen)| (time(at), seen)),
     })
 }
 

@@ -62,7 +62,10 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
         Opening::Sql(error) => explain(path, error),
         Opening::Newer(version) => Error::new(
             Code::DatabaseNewer,
-            format!("{} was written by a newer Lapse (version {version} of the database)", path.display()),
+            format!(
+                "{} was written by a newer Lapse (version {version} of the database)",
+                path.display()
+            ),
             "Update Lapse; the database was left as it is.",
         ),
     })
@@ -91,12 +94,17 @@ fn connect(path: &Path) -> Result<Connection, Opening> {
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     if version(&connection)? < STEPS.len() {
-        let migration = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let migration =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         // Read again inside: another process may have done it meanwhile.
         for step in STEPS.iter().skip(version(&migration)?) {
             migration.execute_batch(step)?;
         }
-        migration.pragma_update(None, "user_version", u32::try_from(STEPS.len()).unwrap_or(u32::MAX))?;
+        migration.pragma_update(
+            None,
+            "user_version",
+            u32::try_from(STEPS.len()).unwrap_or(u32::MAX),
+        )?;
         migration.commit()?;
     }
     Ok(connection)
@@ -121,10 +129,17 @@ pub(super) fn explain(path: &Path, error: rusqlite::Error) -> Error {
             format!("{shown} is damaged"),
             "Move it away to start with an empty history, or put a backup in its place. Your files and buckets aren't touched.",
         ),
-        Some(ErrorCode::DiskFull) => {
-            (Code::DiskFull, format!("no room to write {shown}"), "Make room on this disk, then try again.")
-        }
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::SystemIoFailure) => (
+        Some(ErrorCode::DiskFull) => (
+            Code::DiskFull,
+            format!("no room to write {shown}"),
+            "Make room on this disk, then try again.",
+        ),
+        Some(
+            ErrorCode::ReadOnly
+            | ErrorCode::CannotOpen
+            | ErrorCode::PermissionDenied
+            | ErrorCode::SystemIoFailure,
+        ) => (
             Code::Disk,
             format!("can't write {shown}"),
             "Make the folder writable for you, or set LAPSE_HOME to one that is.",

@@ -75,7 +75,11 @@ impl Lapse {
     /// An error stands for a share whose storage couldn't be asked.
     pub async fn check(&self, ids: &[ShareId]) -> Result<Vec<Result<Known>>> {
         let shares = if ids.is_empty() {
-            self.list()?.into_iter().filter(|known| known.state.is_alive()).map(|known| Ok(known.share)).collect()
+            self.list()?
+                .into_iter()
+                .filter(|known| known.state.is_alive())
+                .map(|known| Ok(known.share))
+                .collect()
         } else {
             ids.iter().map(|id| self.history.find(id)).collect::<Vec<_>>()
         };
@@ -118,7 +122,10 @@ impl Lapse {
         if !share.is_ours() {
             return Err(Error::new(
                 Code::NotOurs,
-                format!("s3://{}/{} was in the bucket before it was shared, so Lapse doesn't delete it", share.bucket, share.key),
+                format!(
+                    "s3://{}/{} was in the bucket before it was shared, so Lapse doesn't delete it",
+                    share.bucket, share.key
+                ),
                 "To end its link now, delete or move the object yourself, or switch off the key that signed it.",
             ));
         }
@@ -145,7 +152,12 @@ impl Lapse {
         Ok(Revoked { id: share.id, state, checked, refused })
     }
 
-    async fn ask_until_refused(&self, bucket: &Bucket, share: &mut Share, number: usize) -> Result<Seen> {
+    async fn ask_until_refused(
+        &self,
+        bucket: &Bucket,
+        share: &mut Share,
+        number: usize,
+    ) -> Result<Seen> {
         let mut seen = self.ask_link(bucket, share, number).await?;
         for _ in 0..SPREADING {
             if seen != Seen::Works {

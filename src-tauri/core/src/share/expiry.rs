@@ -74,7 +74,24 @@ mod tests {
 
     #[test]
     fn lengths_that_no_link_can_have_are_refused() {
-        for bad in ["", "0s", "0", "-1h", "8d", "soon", "1", "d", "1.5h", "+1h", "1w", " 1h", "169h", "99999999999999999999d", "１h", "1日"] {
+        for bad in [
+            "",
+            "0s",
+            "0",
+            "-1h",
+            "8d",
+            "soon",
+            "1",
+            "d",
+            "1.5h",
+            "+1h",
+            "1w",
+            " 1h",
+            "169h",
+            "99999999999999999999d",
+            "１h",
+            "1日",
+        ] {
             assert_eq!(bad.parse::<Expiry>().expect_err(bad).code, Code::Expiry);
         }
         assert_eq!("168h".parse::<Expiry>().expect("7 days"), Expiry::LONGEST);

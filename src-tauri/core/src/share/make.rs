@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{
-    Expiry, Link, OpenFile, Origin, Share, ShareId, Source, State, content_type, disposition, object_key,
+    Expiry, Link, OpenFile, Origin, Share, ShareId, Source, State, content_type, disposition,
+    object_key,
 };
 use crate::event::Event;
 use crate::history::UploadLock;
@@ -58,7 +59,9 @@ impl Lapse {
             profile.bucket.clone_from(bucket);
         }
         let bucket = self.bucket(profile).await?;
-        let name = super::name::clean_name(&request.name.clone().unwrap_or_else(|| request.source.own_name()));
+        let name = super::name::clean_name(
+            &request.name.clone().unwrap_or_else(|| request.source.own_name()),
+        );
         let headers = self.headers(&name, request.inline);
         let mut share = draft(&bucket, &request.source, file.as_ref(), name);
 
@@ -70,7 +73,8 @@ impl Lapse {
                 (Sent { size: object.size, etag: object.etag }, None)
             }
             Source::File(_) | Source::Stdin => {
-                let (sent, lock) = self.upload(&bucket, &mut share, file.as_mut(), &headers).await?;
+                let (sent, lock) =
+                    self.upload(&bucket, &mut share, file.as_mut(), &headers).await?;
                 (sent, Some(lock))
             }
         };
@@ -84,6 +88,7 @@ impl Lapse {
         self.keep_clock(&bucket)?;
         share.links.push(link);
         self.tell_reach(&bucket);
+        self.clean_up(&bucket).await;
         let state = share.state(bucket.clock().now());
         Ok(Shared { share, state, url })
     }
@@ -135,9 +140,26 @@ impl Lapse {
         self.sink.emit(Event::UploadStarted { name: &share.name, size });
         match file {
             Some(file) => {
-                transfer::send_file(bucket, &share.key, headers, file, &self.sink, self.interrupted()).await
+                transfer::send_file(
+                    bucket,
+                    &share.key,
+                    headers,
+                    file,
+                    &self.sink,
+                    self.interrupted(),
+                )
+                .await
             }
-            None => transfer::send_stream(bucket, &share.key, headers, &mut tokio::io::stdin(), &self.sink).await,
+            None => {
+                transfer::send_stream(
+                    bucket,
+                    &share.key,
+                    headers,
+                    &mut tokio::io::stdin(),
+                    &self.sink,
+                )
+                .await
+            }
         }
     }
 
@@ -149,15 +171,23 @@ impl Lapse {
         match limited_by {
             Some(code @ Code::SignInEnds) => self.notice(
                 Some(code),
-                format!("Your sign-in ends at {}; a link of {expires} would stop then.", clock_time(end)),
+                format!(
+                    "Your sign-in ends at {}; a link of {expires} would stop then.",
+                    clock_time(end)
+                ),
             ),
             Some(code @ Code::ProviderCap) => self.notice(
                 Some(code),
-                format!("{} allows no longer link; it ends at {}.", bucket.profile().provider.name, clock_time(end)),
+                format!(
+                    "{} allows no longer link; it ends at {}.",
+                    bucket.profile().provider.name,
+                    clock_time(end)
+                ),
             ),
             Some(code) => self.notice(
                 Some(code),
-                "Your sign-in is temporary and doesn't say until when; the link may stop earlier.".to_owned(),
+                "Your sign-in is temporary and doesn't say until when; the link may stop earlier."
+                    .to_owned(),
             ),
             None => {}
         }
@@ -184,7 +214,8 @@ impl Lapse {
     /// The link of a share that is alive, made again from its facts.
     pub async fn link(&self, id: &ShareId) -> Result<Shared> {
         let (share, state, bucket) = self.alive(id).await?;
-        let link = share.live_link(bucket.clock().now()).ok_or_else(|| not_active(&share, &state))?;
+        let link =
+            share.live_link(bucket.clock().now()).ok_or_else(|| not_active(&share, &state))?;
         let keys = self.keys(bucket.profile(), Some(&link.facts.access_key)).await?;
         let url = link.facts.presign(&keys)?;
         self.tell_reach(&bucket);
@@ -290,7 +321,13 @@ fn not_active(share: &Share, state: &State) -> Error {
         State::Revoked(_) => "was revoked".to_owned(),
         State::Uploading => "is still being uploaded".to_owned(),
         State::Failed(reason) => format!("was never uploaded: {reason}"),
-        State::Active | State::CutShort(_) | State::Unreachable(_) => "has no link that lives".to_owned(),
+        State::Active | State::CutShort(_) | State::Unreachable(_) => {
+            "has no link that lives".to_owned()
+        }
     };
-    Error::new(Code::NotActive, format!("the share {} {what}", share.id), "Share the file again for a new link.")
+    Error::new(
+        Code::NotActive,
+        format!("the share {} {what}", share.id),
+        "Share the file again for a new link.",
+    )
 }

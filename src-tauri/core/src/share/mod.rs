@@ -1,6 +1,7 @@
 //! A file and its link.
 
 mod ask;
+mod clean_up;
 mod expiry;
 mod make;
 mod name;
@@ -125,7 +126,10 @@ impl Share {
 
     /// Of the links that live at `now`, the one that ends last.
     pub fn live_link(&self, now: Timestamp) -> Option<&Link> {
-        self.links.iter().filter(|link| link.facts.ends_at() > now).max_by_key(|link| link.facts.ends_at())
+        self.links
+            .iter()
+            .filter(|link| link.facts.ends_at() > now)
+            .max_by_key(|link| link.facts.ends_at())
     }
 
     /// Whether Lapse may delete the object: only one that it made.

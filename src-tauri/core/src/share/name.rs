@@ -64,7 +64,8 @@ pub(crate) fn clean_name(name: &str) -> String {
     }
     while clean.len() > LONGEST_NAME {
         // The middle goes: the beginning and the extension tell what it is.
-        let middle = clean.char_indices().map(|(at, _)| at).nth(clean.chars().count() / 2).unwrap_or(0);
+        let middle =
+            clean.char_indices().map(|(at, _)| at).nth(clean.chars().count() / 2).unwrap_or(0);
         clean.remove(middle);
     }
     clean
@@ -80,7 +81,10 @@ fn deceives(c: char) -> bool {
 fn is_device(stem: &str) -> bool {
     matches!(stem, "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$")
         || (stem.starts_with("COM") || stem.starts_with("LPT"))
-            && matches!(&stem[3..], "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9" | "¹" | "²" | "³")
+            && matches!(
+                &stem[3..],
+                "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9" | "¹" | "²" | "³"
+            )
 }
 
 /// Content-Disposition by RFC 6266: the true name for browsers of today, and an ASCII one for the rest.
@@ -88,7 +92,8 @@ pub(crate) fn disposition(name: &str, inline: bool) -> String {
     let kind = if inline { "inline" } else { "attachment" };
     let name = clean_name(name);
     if name.is_ascii() {
-        let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+        let plain =
+            name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
         if plain {
             return format!("{kind}; filename=\"{name}\"");
         }
@@ -96,9 +101,18 @@ pub(crate) fn disposition(name: &str, inline: bool) -> String {
     // No quote, backslash or percent sign in the plain form: readers disagree about escapes.
     let plain: String = name
         .chars()
-        .map(|c| if c == ' ' || (c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%' | ';')) { c } else { '_' })
+        .map(|c| {
+            if c == ' ' || (c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%' | ';')) {
+                c
+            } else {
+                '_'
+            }
+        })
         .collect();
-    format!("{kind}; filename=\"{plain}\"; filename*=UTF-8''{}", percent_encode(name.as_bytes(), ATTR))
+    format!(
+        "{kind}; filename=\"{plain}\"; filename*=UTF-8''{}",
+        percent_encode(name.as_bytes(), ATTR)
+    )
 }
 
 /// What a browser may be told: never something that it would run on the bucket's origin.
@@ -161,7 +175,10 @@ mod tests {
 
     #[test]
     fn what_a_browser_runs_is_never_named_as_such() {
-        for name in ["a.html", "a.htm", "a.xhtml", "a.svg", "a.SVG", "a.xml", "a.js", "a.mjs", "a.css", "a.swf", "a", "a.xsl"] {
+        for name in [
+            "a.html", "a.htm", "a.xhtml", "a.svg", "a.SVG", "a.xml", "a.js", "a.mjs", "a.css",
+            "a.swf", "a", "a.xsl",
+        ] {
             assert_eq!(content_type(name), (OPAQUE.to_owned(), false), "{name}");
         }
         assert_eq!(content_type("a.png"), ("image/png".to_owned(), true));

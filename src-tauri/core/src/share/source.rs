@@ -39,11 +39,13 @@ impl Source {
     /// The name that recipients see when none is given.
     pub(crate) fn own_name(&self) -> String {
         match self {
-            Self::File(path) => {
-                path.file_name().map_or_else(|| "file".to_owned(), |name| name.to_string_lossy().into_owned())
-            }
+            Self::File(path) => path
+                .file_name()
+                .map_or_else(|| "file".to_owned(), |name| name.to_string_lossy().into_owned()),
             Self::Stdin => "stdin".to_owned(),
-            Self::Object { key, .. } => key.rsplit('/').find(|step| !step.is_empty()).unwrap_or("file").to_owned(),
+            Self::Object { key, .. } => {
+                key.rsplit('/').find(|step| !step.is_empty()).unwrap_or("file").to_owned()
+            }
         }
     }
 }
@@ -94,7 +96,9 @@ impl OpenFile {
         let shown = path.display();
         let unreadable = |error: std::io::Error| {
             let (code, hint) = match error.kind() {
-                std::io::ErrorKind::NotFound => (Code::FileMissing, "Check the name and the folder."),
+                std::io::ErrorKind::NotFound => {
+                    (Code::FileMissing, "Check the name and the folder.")
+                }
                 std::io::ErrorKind::PermissionDenied => {
                     (Code::FileUnreadable, "Ask its owner for the right to read it.")
                 }

@@ -112,7 +112,8 @@ impl Share {
     /// Revoked means measured: a link that was seen to work after the revoke isn't revoked.
     fn revoked(&self, at: Timestamp, now: Timestamp) -> State {
         let works = self.links.iter().any(|link| {
-            link.facts.ends_at() > now && matches!(link.checked, Some((when, Seen::Works)) if when >= at)
+            link.facts.ends_at() > now
+                && matches!(link.checked, Some((when, Seen::Works)) if when >= at)
         });
         if works { State::Active } else { State::Revoked(at) }
     }

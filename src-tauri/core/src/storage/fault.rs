@@ -16,10 +16,15 @@ impl Bucket {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let explained = match &error {
-            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => self.no_answer(&http::chain(&error)),
+            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
+                self.no_answer(&http::chain(&error))
+            }
             SdkError::ServiceError(service) => self.refused(act, service.err(), service.raw()),
             SdkError::ResponseError(response) => {
-                tracing::debug!(status = response.raw().status().as_u16(), "an answer that isn't S3's");
+                tracing::debug!(
+                    status = response.raw().status().as_u16(),
+                    "an answer that isn't S3's"
+                );
                 self.not_s3()
             }
             _ => self.storage(&format!("can't {act}")),
@@ -35,25 +40,56 @@ impl Bucket {
             (Some("NoSuchBucket"), _) => self.no_such_bucket(),
             (Some("NoSuchKey"), _) => self.no_such_object(""),
             (Some("NotFound"), _) | (None, 404) if self.speaks_s3(raw) => self.no_such_bucket(),
-            (Some("InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "ExpiredToken" | "TokenRefreshRequired" | "InvalidClientTokenId"), _) => {
+            (
+                Some(
+                    "InvalidAccessKeyId"
+                    | "SignatureDoesNotMatch"
+                    | "InvalidToken"
+                    | "ExpiredToken"
+                    | "TokenRefreshRequired"
+                    | "InvalidClientTokenId",
+                ),
+                _,
+            ) => {
                 let what = if error.code() == Some("SignatureDoesNotMatch") {
-                    format!("{} says that the secret of {} is wrong", self.host(), self.keys.access_key)
+                    format!(
+                        "{} says that the secret of {} is wrong",
+                        self.host(),
+                        self.keys.access_key
+                    )
                 } else {
-                    format!("{} doesn't accept the access key {}", self.host(), self.keys.access_key)
+                    format!(
+                        "{} doesn't accept the access key {}",
+                        self.host(),
+                        self.keys.access_key
+                    )
                 };
                 Error::new(
                     Code::SignIn,
                     what,
-                    format!("Correct the keys of the profile «{}»: remove it and add it again, or sign in anew.", self.profile.name),
+                    format!(
+                        "Correct the keys of the profile «{}»: remove it and add it again, or sign in anew.",
+                        self.profile.name
+                    ),
                 )
             }
-            (Some("AuthorizationHeaderMalformed" | "PermanentRedirect" | "TemporaryRedirect" | "IllegalLocationConstraintException" | "AuthorizationQueryParametersError"), _)
+            (
+                Some(
+                    "AuthorizationHeaderMalformed"
+                    | "PermanentRedirect"
+                    | "TemporaryRedirect"
+                    | "IllegalLocationConstraintException"
+                    | "AuthorizationQueryParametersError",
+                ),
+                _,
+            )
             | (None, 301)
                 if region.is_some() || self.speaks_s3(raw) =>
             {
                 let hint = match region {
                     Some(region) => format!("Use --region {region} for this profile."),
-                    None => "Give the profile the region that the provider shows for the bucket.".to_owned(),
+                    None => "Give the profile the region that the provider shows for the bucket."
+                        .to_owned(),
                 };
                 Error::new(
                     Code::WrongRegion,
@@ -66,11 +102,17 @@ impl Bucket {
                 "this computer's clock is too far from the storage's",
                 "Set the clock (automatic time), then try again.",
             ),
-            (Some("AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "Forbidden"), _) => Error::new(
-                Code::AccessDenied,
-                format!("{} doesn't let {} {act} in «{bucket}»", self.host(), self.keys.access_key),
-                "Give the key the right to do so, or use a profile that has it.",
-            ),
+            (Some("AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "Forbidden"), _) => {
+                Error::new(
+                    Code::AccessDenied,
+                    format!(
+                        "{} doesn't let {} {act} in «{bucket}»",
+                        self.host(),
+                        self.keys.access_key
+                    ),
+                    "Give the key the right to do so, or use a profile that has it.",
+                )
+            }
             (Some(code), _) => Error::new(
                 Code::Storage,
                 format!("{} refused to {act}: {code}", self.host()),
@@ -82,7 +124,9 @@ impl Bucket {
                 format!("{} doesn't let {} {act}", self.host(), self.keys.access_key),
                 "Check the access key, its secret, and that the bucket is yours.",
             ),
-            (None, _) if self.speaks_s3(raw) => self.storage(&format!("{} answered {status} to: {act}", self.host())),
+            (None, _) if self.speaks_s3(raw) => {
+                self.storage(&format!("{} answered {status} to: {act}", self.host()))
+            }
             (None, _) => self.not_s3(),
         }
     }
@@ -91,7 +135,9 @@ impl Bucket {
     fn speaks_s3(&self, raw: &HttpResponse) -> bool {
         let headers = raw.headers();
         let s3_header = headers.iter().any(|(name, _)| name.starts_with("x-amz-"));
-        let xml = headers.get("content-type").is_some_and(|kind| kind.contains("xml") && !kind.contains("html"));
+        let xml = headers
+            .get("content-type")
+            .is_some_and(|kind| kind.contains("xml") && !kind.contains("html"));
         s3_header || xml
     }
 
@@ -129,11 +175,16 @@ impl Bucket {
     }
 
     pub(super) fn storage(&self, message: &str) -> Error {
-        Error::new(Code::Storage, message, "Try again; `lapse profile check` says what this storage can do.")
+        Error::new(
+            Code::Storage,
+            message,
+            "Try again; `lapse profile check` says what this storage can do.",
+        )
     }
 
     pub(super) fn no_such_object(&self, key: &str) -> Error {
-        let name = if key.is_empty() { String::new() } else { format!(" «{}»", key.escape_debug()) };
+        let name =
+            if key.is_empty() { String::new() } else { format!(" «{}»", key.escape_debug()) };
         Error::new(
             Code::NoSuchObject,
             format!("there is no object{name} in the bucket «{}»", self.profile.bucket),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
@@ -11,7 +12,6 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_async::rt::sleep::TokioSleep;
 use http_body_util::BodyExt as _;
 
 use crate::clock::ServerClock;
@@ -41,7 +41,8 @@ impl Network {
         }
         let mut trust = TrustStore::default();
         if let Some(path) = &profile.ca_file {
-            let pem = std::fs::read(path).map_err(|e| Error::disk("read the certificates in", path, e))?;
+            let pem = std::fs::read(path)
+                .map_err(|e| Error::disk("read the certificates in", path, e))?;
             trust = trust.with_pem_certificate(pem);
         }
         let context = TlsContext::builder().with_trust_store(trust).build().map_err(|error| {
@@ -62,19 +63,22 @@ impl Network {
     }
 
     fn connector(&self, settings: Option<&HttpConnectorSettings>) -> Connector {
-        let mut builder = Connector::builder().proxy_config(self.proxy.clone()).sleep_impl(TokioSleep::new());
+        let mut builder =
+            Connector::builder().proxy_config(self.proxy.clone()).sleep_impl(TokioSleep::new());
         builder.set_connector_settings(settings.cloned());
         match &self.tls {
             None => builder.build_http(),
-            Some(context) => {
-                builder.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(context.clone()).build()
-            }
+            Some(context) => builder
+                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+                .tls_context(context.clone())
+                .build(),
         }
     }
 
     /// For links.
     pub(crate) fn plain(&self) -> SharedHttpConnector {
-        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(ANSWER).build();
+        let settings =
+            HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(ANSWER).build();
         SharedHttpConnector::new(self.connector(Some(&settings)))
     }
 }
@@ -108,7 +112,9 @@ pub(crate) async fn ask(
     let mut body = Vec::new();
     while body.len() < MOST_BODY {
         match tokio::time::timeout(ANSWER, stream.frame()).await {
-            Ok(Some(Ok(frame))) => body.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+            Ok(Some(Ok(frame))) => {
+                body.extend_from_slice(frame.data_ref().map_or(&[], |data| data))
+            }
             Ok(None) => break,
             Ok(Some(Err(error))) => return Err(error.to_string()),
             Err(_) => return Err("the answer broke off".to_owned()),
@@ -138,7 +144,9 @@ fn s3_error_code(body: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?;
     let inside = &text[text.find("<Error")?..];
     let code = inside.split_once("<Code>")?.1.split_once("</Code>")?.0;
-    let plain = !code.is_empty() && code.len() < 80 && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
+    let plain = !code.is_empty()
+        && code.len() < 80
+        && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
     plain.then(|| code.to_owned())
 }
 

@@ -66,7 +66,11 @@ impl Seen {
             (200 | 206, None) if answer.etag => Self::Works,
             (400 | 403 | 404, Some(code)) if GONE.contains(&code) => Self::Gone,
             (400 | 403 | 404, Some(code)) if KEY_OFF.contains(&code) => Self::KeyOff,
-            (400 | 403 | 404, Some(code)) if REFUSALS.contains(&code) || own_refusals.contains(&code) => Self::Refused,
+            (400 | 403 | 404, Some(code))
+                if REFUSALS.contains(&code) || own_refusals.contains(&code) =>
+            {
+                Self::Refused
+            }
             _ => Self::NotKnown,
         }
     }
@@ -111,7 +115,8 @@ mod tests {
     #[test]
     fn only_s3_refusals_count() {
         let seen = |status, code: Option<&str>| {
-            let answer = Answer { status, etag: true, code: code.map(str::to_owned), body: Vec::new() };
+            let answer =
+                Answer { status, etag: true, code: code.map(str::to_owned), body: Vec::new() };
             Seen::judge(&answer, &["InvalidRequest"])
         };
         assert_eq!(seen(200, None), Seen::Works);

@@ -14,7 +14,8 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
+    BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
@@ -107,7 +108,9 @@ impl Bucket {
     /// so this comes before it.
     pub async fn check_exists(&self) -> Result<()> {
         let answer = self.client.head_bucket().bucket(&self.profile.bucket).send().await;
-        let Err(error) = answer.map_err(|error| self.explain("look at the bucket", error)) else { return Ok(()) };
+        let Err(error) = answer.map_err(|error| self.explain("look at the bucket", error)) else {
+            return Ok(());
+        };
         if error.code != Code::AccessDenied && error.code != Code::NotS3 {
             return Err(error);
         }
@@ -124,7 +127,13 @@ impl Bucket {
     }
 
     /// Writes an object in one request. `body` must be replayable for retries to work.
-    pub async fn put(&self, key: &str, headers: &Headers, body: ByteStream, size: u64) -> Result<String> {
+    pub async fn put(
+        &self,
+        key: &str,
+        headers: &Headers,
+        body: ByteStream,
+        size: u64,
+    ) -> Result<String> {
         let answer = self
             .client
             .put_object()
@@ -156,7 +165,14 @@ impl Bucket {
     }
 
     /// Sends one part (numbered from 1) and gives its etag.
-    pub async fn upload_part(&self, key: &str, upload: &str, number: i32, body: ByteStream, size: u64) -> Result<String> {
+    pub async fn upload_part(
+        &self,
+        key: &str,
+        upload: &str,
+        number: i32,
+        body: ByteStream,
+        size: u64,
+    ) -> Result<String> {
         let answer = self
             .client
             .upload_part()
@@ -173,7 +189,12 @@ impl Bucket {
     }
 
     /// Joins the parts (their etags in order) into the object, and gives its etag.
-    pub async fn complete_multipart(&self, key: &str, upload: &str, etags: &[String]) -> Result<String> {
+    pub async fn complete_multipart(
+        &self,
+        key: &str,
+        upload: &str,
+        etags: &[String],
+    ) -> Result<String> {
         let parts = etags
             .iter()
             .zip(1..)
@@ -195,17 +216,25 @@ impl Bucket {
 
     /// Gives a multipart upload up.
     pub async fn abort_multipart(&self, key: &str, upload: &str) -> Result<()> {
-        let request = self.client.abort_multipart_upload().bucket(&self.profile.bucket).key(key).upload_id(upload);
+        let request = self
+            .client
+            .abort_multipart_upload()
+            .bucket(&self.profile.bucket)
+            .key(key)
+            .upload_id(upload);
         request.send().await.map(drop).map_err(|error| self.explain("give the upload up", error))
     }
 
     /// What the storage says of an object.
     pub async fn head(&self, key: &str) -> Result<Object> {
-        let answer = self.client.head_object().bucket(&self.profile.bucket).key(key).send().await.map_err(|error| {
-            let error = self.explain("look at the object", error);
-            // A HEAD's answer has no body, so 404 is all there is: the bucket was found before.
-            if error.code == Code::NoSuchBucket { self.no_such_object(key) } else { error }
-        })?;
+        let answer =
+            self.client.head_object().bucket(&self.profile.bucket).key(key).send().await.map_err(
+                |error| {
+                    let error = self.explain("look at the object", error);
+                    // A HEAD's answer has no body, so 404 is all there is: the bucket was found before.
+                    if error.code == Code::NoSuchBucket { self.no_such_object(key) } else { error }
+                },
+            )?;
         Ok(Object {
             size: answer.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
             etag: self.etag(answer.e_tag)?,
@@ -216,7 +245,10 @@ impl Bucket {
     pub(crate) async fn read(&self, key: &str) -> Result<Vec<u8>> {
         let answer = self.client.get_object().bucket(&self.profile.bucket).key(key).send().await;
         let body = answer.map_err(|error| self.explain("read the object", error))?.body;
-        let bytes = body.collect().await.map_err(|error| self.storage("the object broke off").caused_by(error))?;
+        let bytes = body
+            .collect()
+            .await
+            .map_err(|error| self.storage("the object broke off").caused_by(error))?;
         Ok(bytes.to_vec())
     }
 
@@ -229,8 +261,14 @@ impl Bucket {
     /// The keys under a prefix, at most a thousand.
     pub async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         let request = self.client.list_objects_v2().bucket(&self.profile.bucket).prefix(prefix);
-        let answer = request.send().await.map_err(|error| self.explain("list the bucket", error))?;
-        Ok(answer.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect())
+        let answer =
+            request.send().await.map_err(|error| self.explain("list the bucket", error))?;
+        Ok(answer
+            .contents
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|object| object.key)
+            .collect())
     }
 
     /// A captive portal answers 200 to anything: only an S3 server gives an etag.
@@ -243,7 +281,9 @@ impl Bucket {
 pub(crate) fn parse_s3_uri(text: &str) -> Result<Option<(String, String)>> {
     let Some(rest) = text.strip_prefix("s3://") else { return Ok(None) };
     match rest.split_once('/') {
-        Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => Ok(Some((bucket.to_owned(), key.to_owned()))),
+        Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {
+            Ok(Some((bucket.to_owned(), key.to_owned())))
+        }
         _ => Err(Error::new(
             Code::Usage,
             format!("«{}» names no object", text.escape_debug()),

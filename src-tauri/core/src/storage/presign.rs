@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SessionTokenMode, SignableBody, SignableRequest, SignatureLocation,
-    SigningSettings, UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SessionTokenMode, SignableBody, SignableRequest,
+    SignatureLocation, SigningSettings, UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
 use jiff::Timestamp;
@@ -49,7 +49,13 @@ pub struct LinkFacts {
 
 impl LinkFacts {
     /// A link to an object of a profile, with no overrides yet.
-    pub fn new(profile: &Profile, key: &str, access_key: &str, signed_at: Timestamp, seconds: u32) -> Self {
+    pub fn new(
+        profile: &Profile,
+        key: &str,
+        access_key: &str,
+        signed_at: Timestamp,
+        seconds: u32,
+    ) -> Self {
         let encoded = utf8_percent_encode(key, PATH);
         let endpoint = &profile.endpoint;
         let (host, path) = if profile.path_style {
@@ -119,8 +125,9 @@ impl LinkFacts {
             }
         }
         let headers = [("host", self.host.as_str())].into_iter();
-        let request = SignableRequest::new(method, url.as_str(), headers, SignableBody::UnsignedPayload)
-            .map_err(cannot_sign)?;
+        let request =
+            SignableRequest::new(method, url.as_str(), headers, SignableBody::UnsignedPayload)
+                .map_err(cannot_sign)?;
         let (instructions, _) = sign(request, &params).map_err(cannot_sign)?.into_parts();
         for (name, value) in instructions.params() {
             push(&mut url, name, value);
@@ -142,6 +149,10 @@ impl Keys {
 }
 
 fn cannot_sign(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(Code::Storage, "the link can't be signed", "Check the profile with `lapse profile check`.")
-        .caused_by(error)
+    Error::new(
+        Code::Storage,
+        "the link can't be signed",
+        "Check the profile with `lapse profile check`.",
+    )
+    .caused_by(error)
 }

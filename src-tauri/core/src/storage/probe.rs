@@ -30,6 +30,17 @@ pub enum Verdict {
     Fail,
 }
 
+impl Verdict {
+    /// Four letters for the margin.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "FAIL",
+        }
+    }
+}
+
 /// One thing that was tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -86,7 +97,8 @@ pub(crate) async fn run(bucket: &Bucket, sink: &dyn Sink) -> Result<Vec<Finding>
 
 /// What an earlier check left behind when it was killed. Best effort: it is told of by no promise.
 async fn sweep(bucket: &Bucket, folder: &str) {
-    let listing = bucket.client.list_objects_v2().bucket(&bucket.profile.bucket).prefix(folder).send().await;
+    let listing =
+        bucket.client.list_objects_v2().bucket(&bucket.profile.bucket).prefix(folder).send().await;
     let Ok(listing) = listing else { return };
     for object in listing.contents.unwrap_or_default() {
         let modified = object.last_modified.and_then(|at| Timestamp::from_second(at.secs()).ok());
@@ -122,8 +134,10 @@ impl Probe<'_> {
     }
 
     async fn put(&self, key: &str, body: Vec<u8>) -> Result<String> {
-        let headers =
-            Headers { content_type: "text/plain".to_owned(), disposition: disposition("lapse-check.txt", false) };
+        let headers = Headers {
+            content_type: "text/plain".to_owned(),
+            disposition: disposition("lapse-check.txt", false),
+        };
         let size = body.len() as u64;
         self.bucket.put(key, &headers, ByteStream::from(body), size).await
     }
@@ -148,7 +162,9 @@ impl Probe<'_> {
 
     async fn read(&self) -> Finding {
         match self.bucket.read(&self.key()).await {
-            Ok(body) if body == BODY => pass("read", "What was written is read back, byte for byte."),
+            Ok(body) if body == BODY => {
+                pass("read", "What was written is read back, byte for byte.")
+            }
             Ok(_) => finding("read", Verdict::Fail, "What is read back isn't what was written."),
             Err(error) => finding("read", Verdict::Fail, error.to_string()),
         }
@@ -179,9 +195,17 @@ impl Probe<'_> {
         };
         match self.open(url.expose()).await {
             Ok((Seen::Works, body)) if body == BODY => pass(NAME, "A link opens the file."),
-            Ok((Seen::Works, _)) => finding(NAME, Verdict::Fail, "A link opens something else than the file."),
-            Ok((seen, _)) => finding(NAME, Verdict::Fail, format!("A link doesn't open the file ({}).", seen.as_str())),
-            Err(cause) => finding(NAME, Verdict::Fail, format!("The link couldn't be asked for: {cause}.")),
+            Ok((Seen::Works, _)) => {
+                finding(NAME, Verdict::Fail, "A link opens something else than the file.")
+            }
+            Ok((seen, _)) => finding(
+                NAME,
+                Verdict::Fail,
+                format!("A link doesn't open the file ({}).", seen.as_str()),
+            ),
+            Err(cause) => {
+                finding(NAME, Verdict::Fail, format!("The link couldn't be asked for: {cause}."))
+            }
         }
     }
 
@@ -205,9 +229,10 @@ impl Probe<'_> {
         if let Err(error) = self.put(&self.other(), BODY.to_vec()).await {
             return finding(NAME, Verdict::Fail, error.to_string());
         }
-        let url = self.facts(&self.key(), 60).presign(&self.bucket.keys).map(|url| {
-            Sensitive::new(url.expose().replacen("/one?", "/two?", 1))
-        });
+        let url = self
+            .facts(&self.key(), 60)
+            .presign(&self.bucket.keys)
+            .map(|url| Sensitive::new(url.expose().replacen("/one?", "/two?", 1)));
         self.refused(NAME, url, "A link to one file doesn't open another.").await
     }
 
@@ -243,34 +268,56 @@ impl Probe<'_> {
             .send()
             .await;
         match again {
-            Err(error) if error.raw_response().is_some_and(|raw| matches!(raw.status().as_u16(), 409 | 412)) => {
+            Err(error)
+                if error
+                    .raw_response()
+                    .is_some_and(|raw| matches!(raw.status().as_u16(), 409 | 412)) =>
+            {
                 pass(NAME, "An object is never overwritten by accident (If-None-Match holds).")
             }
             Err(error) => finding(
                 NAME,
                 Verdict::Warn,
-                format!("Conditional writes aren't offered ({}).", error.code().unwrap_or("no answer")),
+                format!(
+                    "Conditional writes aren't offered ({}).",
+                    error.code().unwrap_or("no answer")
+                ),
             ),
-            Ok(_) => finding(NAME, Verdict::Warn, "Conditional writes are ignored; Lapse relies on random keys alone."),
+            Ok(_) => finding(
+                NAME,
+                Verdict::Warn,
+                "Conditional writes are ignored; Lapse relies on random keys alone.",
+            ),
         }
     }
 
     async fn two_parts(&self) -> Finding {
         const NAME: &str = "multipart";
         let key = format!("{}/parts", self.root);
-        let headers = Headers { content_type: "application/octet-stream".to_owned(), disposition: disposition("x", false) };
+        let headers = Headers {
+            content_type: "application/octet-stream".to_owned(),
+            disposition: disposition("x", false),
+        };
         let upload = match self.bucket.create_multipart(&key, &headers).await {
             Ok(upload) => upload,
             Err(error) => return finding(NAME, Verdict::Fail, error.to_string()),
         };
         let sent = async {
-            let first = self.bucket.upload_part(&key, &upload, 1, ByteStream::from(vec![7; PART]), PART as u64).await?;
-            let last = self.bucket.upload_part(&key, &upload, 2, ByteStream::from_static(b"end"), 3).await?;
+            let first = self
+                .bucket
+                .upload_part(&key, &upload, 1, ByteStream::from(vec![7; PART]), PART as u64)
+                .await?;
+            let last = self
+                .bucket
+                .upload_part(&key, &upload, 2, ByteStream::from_static(b"end"), 3)
+                .await?;
             self.bucket.complete_multipart(&key, &upload, &[first, last]).await?;
             self.bucket.head(&key).await
         };
         match sent.await {
-            Ok(object) if object.size == PART as u64 + 3 => pass(NAME, "A file in two parts arrives whole."),
+            Ok(object) if object.size == PART as u64 + 3 => {
+                pass(NAME, "A file in two parts arrives whole.")
+            }
             Ok(_) => finding(NAME, Verdict::Fail, "A file in two parts doesn't arrive whole."),
             Err(error) => {
                 // The upload's own failure is the one to tell; what stays is cleaned up by the bucket's rules.
@@ -283,16 +330,28 @@ impl Probe<'_> {
     async fn post_form(&self) -> Finding {
         const NAME: &str = "post_form";
         if !self.bucket.profile.provider.post_form {
-            return finding(NAME, Verdict::Warn, "Upload forms aren't offered here; requests will use other links.");
+            return finding(
+                NAME,
+                Verdict::Warn,
+                "Upload forms aren't offered here; requests will use other links.",
+            );
         }
         let fits = self.post(16).await;
         let too_big = self.post(64).await;
         match (fits, too_big) {
-            (Ok(200..=204), Ok(400..=499)) => pass(NAME, "Others can send files by a form, up to a size that holds."),
-            (Ok(200..=204), _) => {
-                finding(NAME, Verdict::Warn, "Upload forms don't keep their size limit; requests will use other links.")
+            (Ok(200..=204), Ok(400..=499)) => {
+                pass(NAME, "Others can send files by a form, up to a size that holds.")
             }
-            _ => finding(NAME, Verdict::Warn, "Upload forms don't work here; requests will use other links."),
+            (Ok(200..=204), _) => finding(
+                NAME,
+                Verdict::Warn,
+                "Upload forms don't keep their size limit; requests will use other links.",
+            ),
+            _ => finding(
+                NAME,
+                Verdict::Warn,
+                "Upload forms don't work here; requests will use other links.",
+            ),
         }
     }
 
@@ -313,37 +372,55 @@ impl Probe<'_> {
         if let Some(token) = &keys.token {
             fields.push(("x-amz-security-token", token.expose()));
         }
-        let mut conditions: Vec<_> = fields.iter().map(|(name, value)| serde_json::json!({ *name: value })).collect();
+        let mut conditions: Vec<_> =
+            fields.iter().map(|(name, value)| serde_json::json!({ *name: value })).collect();
         conditions.push(serde_json::json!({ "bucket": profile.bucket }));
         conditions.push(serde_json::json!(["content-length-range", 0, 32]));
-        let end = (now + SignedDuration::from_mins(5)).strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string();
+        let end =
+            (now + SignedDuration::from_mins(5)).strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string();
         let policy = serde_json::json!({ "expiration": end, "conditions": conditions }).to_string();
         let policy = BASE64_STANDARD.encode(policy);
-        let signing_key = generate_signing_key(keys.secret.expose(), std::time::SystemTime::try_from(now).map_err(|error| error.to_string())?, &profile.region, "s3");
+        let signing_key = generate_signing_key(
+            keys.secret.expose(),
+            std::time::SystemTime::try_from(now).map_err(|error| error.to_string())?,
+            &profile.region,
+            "s3",
+        );
         let signature = calculate_signature(signing_key, policy.as_bytes());
         fields.extend([("policy", policy.as_str()), ("x-amz-signature", &signature)]);
 
         const BOUNDARY: &str = "lapse-check-7d1f0c";
         let mut body = String::new();
         for (name, value) in fields {
-            body += &format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            body += &format!(
+                "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            );
         }
         body += &format!(
             "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"\r\nContent-Type: text/plain\r\n\r\n{}\r\n--{BOUNDARY}--\r\n",
             "x".repeat(size)
         );
         let facts = self.facts("", 60);
-        let request = ::http::Request::post(format!("{}://{}{}", facts.scheme, facts.host, facts.path.trim_end_matches('/')))
-            .header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"))
-            .header("content-length", body.len())
-            .body(SdkBody::from(body))
-            .map_err(|error| error.to_string())?;
+        let request = ::http::Request::post(format!(
+            "{}://{}{}",
+            facts.scheme,
+            facts.host,
+            facts.path.trim_end_matches('/')
+        ))
+        .header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"))
+        .header("content-length", body.len())
+        .body(SdkBody::from(body))
+        .map_err(|error| error.to_string())?;
         super::http::ask(&self.bucket.plain, clock, request).await.map(|answer| answer.status)
     }
 
     async fn lifecycle(&self) -> Finding {
         const NAME: &str = "lifecycle";
-        let request = self.bucket.client.get_bucket_lifecycle_configuration().bucket(&self.bucket.profile.bucket);
+        let request = self
+            .bucket
+            .client
+            .get_bucket_lifecycle_configuration()
+            .bucket(&self.bucket.profile.bucket);
         match request.send().await {
             Ok(rules) => {
                 let count = rules.rules().len();
@@ -355,7 +432,10 @@ impl Probe<'_> {
             Err(error) => finding(
                 NAME,
                 Verdict::Warn,
-                format!("The bucket's own clean-up rules can't be read ({}).", error.code().unwrap_or("no answer")),
+                format!(
+                    "The bucket's own clean-up rules can't be read ({}).",
+                    error.code().unwrap_or("no answer")
+                ),
             ),
         }
     }
@@ -365,10 +445,23 @@ impl Probe<'_> {
         const NAME: &str = "rotation";
         let provider = self.bucket.profile.provider;
         match provider.rotation {
-            Rotation::Iam => pass(NAME, format!("{} rotates keys through its IAM interface (known of it, not tried).", provider.name)),
-            Rotation::GarageAdmin => pass(NAME, "Garage rotates keys through its admin interface (known of it, not tried)."),
-            Rotation::LocalStore => pass(NAME, "The local store makes and switches off its own keys."),
-            Rotation::ByHand => finding(NAME, Verdict::Warn, "Keys are rotated by hand, at the provider's site."),
+            Rotation::Iam => pass(
+                NAME,
+                format!(
+                    "{} rotates keys through its IAM interface (known of it, not tried).",
+                    provider.name
+                ),
+            ),
+            Rotation::GarageAdmin => pass(
+                NAME,
+                "Garage rotates keys through its admin interface (known of it, not tried).",
+            ),
+            Rotation::LocalStore => {
+                pass(NAME, "The local store makes and switches off its own keys.")
+            }
+            Rotation::ByHand => {
+                finding(NAME, Verdict::Warn, "Keys are rotated by hand, at the provider's site.")
+            }
         }
     }
 
@@ -380,13 +473,19 @@ impl Probe<'_> {
             }
             match self.bucket.head(&self.key()).await {
                 Err(error) if error.code == Code::NoSuchObject => Ok(()),
-                Ok(_) => Err(Error::new(Code::Storage, "a deleted file is still there", "Look at the bucket's rules.")),
+                Ok(_) => Err(Error::new(
+                    Code::Storage,
+                    "a deleted file is still there",
+                    "Look at the bucket's rules.",
+                )),
                 Err(error) => Err(error),
             }
         };
         match removed.await {
             Ok(()) => pass(NAME, "What was written for this check is deleted again."),
-            Err(error) => finding(NAME, Verdict::Fail, format!("A link can't be taken back: {error}")),
+            Err(error) => {
+                finding(NAME, Verdict::Fail, format!("A link can't be taken back: {error}"))
+            }
         }
     }
 }

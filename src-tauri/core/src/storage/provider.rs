@@ -147,13 +147,7 @@ pub const PROVIDERS: &[Provider] = &[
         rotation: Rotation::Iam,
         ..ANY
     },
-    Provider {
-        id: "minio",
-        name: "MinIO",
-        region: Some("us-east-1"),
-        makes_buckets: false,
-        ..ANY
-    },
+    Provider { id: "minio", name: "MinIO", region: Some("us-east-1"), makes_buckets: false, ..ANY },
     ANY,
 ];
 

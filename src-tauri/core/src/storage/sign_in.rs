@@ -55,7 +55,8 @@ impl Keys {
 
     pub(crate) fn provider(&self) -> SharedCredentialsProvider {
         let token = self.token.as_ref().map(|token| token.expose().clone());
-        let credentials = Credentials::new(&self.access_key, self.secret.expose(), token, None, "lapse");
+        let credentials =
+            Credentials::new(&self.access_key, self.secret.expose(), token, None, "lapse");
         SharedCredentialsProvider::new(credentials)
     }
 }
@@ -72,15 +73,21 @@ pub(crate) async fn sign_in(
         SignIn::LocalStore => local(wanted, store),
         SignIn::AccessKey(current) => {
             let access_key = wanted.unwrap_or(current);
-            if access_key == current && let Some(secret) = from_env() {
+            if access_key == current
+                && let Some(secret) = from_env()
+            {
                 return Ok(Keys::lasting(access_key, secret));
             }
-            let secret = keychain.get(&profile.secret_name(access_key)).await.map_err(keychain_error)?;
+            let secret =
+                keychain.get(&profile.secret_name(access_key)).await.map_err(keychain_error)?;
             let secret = secret.ok_or_else(|| {
                 Error::new(
                     Code::Keychain,
                     format!("the secret of {access_key} isn't in the keychain"),
-                    format!("Add it again: lapse profile remove {0}, then lapse profile add {0} ….", profile.name),
+                    format!(
+                        "Add it again: lapse profile remove {0}, then lapse profile add {0} ….",
+                        profile.name
+                    ),
                 )
             })?;
             Ok(Keys::lasting(access_key, secret))
@@ -99,7 +106,8 @@ fn local(wanted: Option<&str>, store: &Path) -> Result<Keys> {
         Some(access_key) => lapse_local_store::secret_of(store, access_key),
         None => lapse_local_store::credentials(store, lapse_local_store::Key::Profile).map(Some),
     };
-    let found = found.map_err(|error| crate::local::store_error(&error))?.ok_or_else(link_not_kept)?;
+    let found =
+        found.map_err(|error| crate::local::store_error(&error))?.ok_or_else(link_not_kept)?;
     Ok(Keys::lasting(found.access_key.clone(), Sensitive::new(found.secret_key.clone())))
 }
 
@@ -120,7 +128,8 @@ fn link_not_kept() -> Error {
 }
 
 async fn chain(profile: &Profile, name: Option<&str>) -> Result<Keys> {
-    let told = name.map_or_else(|| "the AWS sign-in".to_owned(), |name| format!("the AWS profile «{name}»"));
+    let told = name
+        .map_or_else(|| "the AWS sign-in".to_owned(), |name| format!("the AWS profile «{name}»"));
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(aws_config::Region::new(profile.region.clone()));
     if let Some(name) = name {
@@ -134,7 +143,8 @@ async fn chain(profile: &Profile, name: Option<&str>) -> Result<Keys> {
             "Sign in with the AWS tools first (for SSO: aws sso login), then try again.",
         )
     };
-    let provider = config.credentials_provider().ok_or_else(|| failed("nothing is configured".to_owned()))?;
+    let provider =
+        config.credentials_provider().ok_or_else(|| failed("nothing is configured".to_owned()))?;
     let credentials = tokio::time::timeout(CHAIN, provider.provide_credentials())
         .await
         .map_err(|_| failed("no answer within 30 seconds".to_owned()))?

@@ -20,6 +20,7 @@ use s3s::stream::{ByteStream, RemainingLength};
 use s3s::{S3Error, StdError, s3_error};
 use tokio::task::spawn_blocking;
 
+use crate::chunks::BadChunk;
 use crate::digest::{Algorithm, Hasher, Sums};
 use crate::fault::Fault;
 use crate::index::Piece;
@@ -403,7 +404,10 @@ fn broken_body(error: &StdError) -> S3Error {
         fault::other(StatusCode::BAD_REQUEST, "XAmzContentSHA256Mismatch", message)
     } else if text.contains("SignatureMismatch") {
         s3_error!(SignatureDoesNotMatch, "The signature of a chunk is wrong.")
-    } else if text.contains("FormatError") || text.contains("TooLarge") || text.contains("TooMany")
+    } else if text.contains(&BadChunk.to_string())
+        || text.contains("FormatError")
+        || text.contains("TooLarge")
+        || text.contains("TooMany")
     {
         s3_error!(InvalidRequest, "The chunks of the body are malformed.")
     } else {

@@ -6,6 +6,7 @@
 
 mod access;
 mod blobs;
+mod chunks;
 mod digest;
 mod error;
 mod fault;

@@ -14,6 +14,7 @@ use hyper::header::{
     CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
     X_CONTENT_TYPE_OPTIONS,
 };
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -27,9 +28,9 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
 use crate::access::{Access, Auth};
-use crate::front;
 use crate::s3::Backend;
 use crate::store::Store;
+use crate::{chunks, front};
 
 /// Each connection may need a file too, and many systems give a process 1024 descriptors.
 const MOST_CONNECTIONS: usize = 400;
@@ -121,13 +122,7 @@ impl Server {
         let id = format!("{:016X}", rand::random::<u64>());
         let (parts, body) = request.into_parts();
         let answer = match front::check(&parts, Timestamp::now()) {
-            Ok(()) => match self.service.call(Request::from_parts(parts, body.into())).await {
-                Ok(answer) => answer,
-                Err(error) => {
-                    tracing::error!(error = %StdError::from(error), "a request failed");
-                    refusal(s3_error!(InternalError))
-                }
-            },
+            Ok(()) => self.pass_on(parts, body).await,
             Err(error) => refusal(error),
         };
         if answer.status().is_server_error() && answer.status() != StatusCode::NOT_IMPLEMENTED {
@@ -138,6 +133,14 @@ impl Server {
             );
         }
         finish(answer, &id).map(|body| Counted { body, _count: counted })
+    }
+
+    async fn pass_on(&self, parts: Parts, body: Incoming) -> Response<Body> {
+        let body = chunks::tame(&parts.headers, body.into());
+        self.service.call(Request::from_parts(parts, body)).await.unwrap_or_else(|error| {
+            tracing::error!(error = %StdError::from(error), "a request failed");
+            refusal(s3_error!(InternalError))
+        })
     }
 
     fn count(&self) -> Count {

@@ -76,7 +76,8 @@ pub(super) async fn upload_part(
     let (bucket, key, id) = (input.bucket, input.key, input.upload_id);
     let find = move |view: &rusqlite::Connection| index::find_upload(view, &bucket, &key, &id);
     let upload = store.read(find.clone()).await?;
-    let bytes = Bytes::of(&headers, input.body, trailing_headers)?.hashed_by(upload.algorithm)?;
+    let bytes =
+        Bytes::of(&headers, input.body, trailing_headers.as_ref())?.hashed_by(upload.algorithm)?;
     let (received, proof) = bytes.receive(store).await?;
     let (etag, checksum) = store
         .write_blob(received, move |transaction, kept| {
@@ -181,12 +182,13 @@ fn algorithm(name: Option<&ChecksumAlgorithm>) -> S3Result<Option<Algorithm>> {
 fn is_composite(algorithm: Option<Algorithm>, asked: Option<&ChecksumType>) -> S3Result<bool> {
     let asked = asked.map(ChecksumType::as_str);
     match (algorithm, asked) {
-        (None | Some(Algorithm::Crc64Nvme), None) => Ok(false),
         (Some(Algorithm::Sha1 | Algorithm::Sha256), Some(ChecksumType::FULL_OBJECT))
         | (None | Some(Algorithm::Crc64Nvme), Some(ChecksumType::COMPOSITE)) => {
             Err(s3_error!(InvalidRequest, "This checksum algorithm has no checksum of that type."))
         }
-        (_, Some(ChecksumType::FULL_OBJECT)) => Ok(false),
+        (None | Some(Algorithm::Crc64Nvme), None) | (_, Some(ChecksumType::FULL_OBJECT)) => {
+            Ok(false)
+        }
         (Some(_), None | Some(ChecksumType::COMPOSITE)) => Ok(true),
         _ => Err(s3_error!(InvalidRequest, "The checksum type isn't known.")),
     }

@@ -49,7 +49,7 @@ pub(super) async fn put(
             move |view| Ok(conditions.check(index::find_object(view, &bucket, &key)?.as_ref())?)
         })
         .await?;
-    let upload = Upload::of(&headers, input.body, trailing_headers)?;
+    let upload = Upload::of(&headers, input.body, trailing_headers.as_ref())?;
     let (received, proof) = upload.receive(store).await?;
     let (etag, checksum) = store
         .write_blob(received, move |transaction, kept| {
@@ -108,7 +108,7 @@ impl Upload {
     pub(super) fn of(
         headers: &HeaderMap,
         body: Option<StreamingBlob>,
-        trailers: Option<TrailingHeaders>,
+        trailers: Option<&TrailingHeaders>,
     ) -> S3Result<Self> {
         let length = length(headers)?;
         if length > LARGEST_PUT {
@@ -118,7 +118,7 @@ impl Upload {
             ));
         }
         let body = body.unwrap_or_else(|| s3s::Body::empty().into());
-        Ok(Self { body, length, proof: Proof::of(headers, trailers.as_ref())? })
+        Ok(Self { body, length, proof: Proof::of(headers, trailers)? })
     }
 
     /// Computes the checksum that the whole upload was begun with, also when the request names none.

@@ -4,7 +4,9 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "tests stop at what they didn't expect"
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "tests stop at what they didn't expect, and may be slow"
 )]
 
 mod hostile;

@@ -66,7 +66,7 @@ async fn parts_become_one_object() {
     assert_eq!(listed.is_truncated(), Some(true));
     assert_eq!(listed.next_part_number_marker(), Some("2"));
     assert_eq!(listed.parts()[1].e_tag(), second.e_tag());
-    assert_eq!(listed.parts()[1].size(), Some(5 * MIB as i64));
+    assert_eq!(listed.parts()[1].size(), Some(5 * 1024 * 1024));
     let rest = client
         .list_parts()
         .bucket(BUCKET)
@@ -74,8 +74,13 @@ async fn parts_become_one_object() {
         .upload_id(&upload)
         .part_number_marker("2")
         .send();
-    let numbers: Vec<_> =
-        rest.await.unwrap().parts().iter().filter_map(|part| part.part_number()).collect();
+    let numbers: Vec<_> = rest
+        .await
+        .unwrap()
+        .parts()
+        .iter()
+        .filter_map(aws_sdk_s3::types::Part::part_number)
+        .collect();
     assert_eq!(numbers, [7, 9]);
     let uploads = client.list_multipart_uploads().bucket(BUCKET).send().await.unwrap();
     assert_eq!(uploads.uploads()[0].upload_id(), Some(upload.as_str()));
@@ -242,10 +247,10 @@ async fn checksum_of_the_whole_is_answered_for_parts() {
         // One request and two parts agree on the checksum of the whole; a composite says its parts.
         match algorithm {
             ChecksumAlgorithm::Crc64Nvme => {
-                assert_eq!(head.checksum_crc64_nvme(), put.checksum_crc64_nvme())
+                assert_eq!(head.checksum_crc64_nvme(), put.checksum_crc64_nvme());
             }
             ChecksumAlgorithm::Crc32C => {
-                assert_eq!(head.checksum_crc32_c(), put.checksum_crc32_c())
+                assert_eq!(head.checksum_crc32_c(), put.checksum_crc32_c());
             }
             ChecksumAlgorithm::Crc32 => assert!(head.checksum_crc32().unwrap().ends_with("-2")),
             _ => assert!(head.checksum_sha256().unwrap().ends_with("-2")),

@@ -479,3 +479,28 @@ async fn failing_folder_is_an_error_and_not_a_broken_store() {
     assert_eq!(host.send(host.draft("PUT", "/lapse/k"), b"new").await.status, 200);
     assert_eq!(host.send(host.draft("GET", "/lapse/k"), b"").await.body, b"new");
 }
+
+#[tokio::test]
+async fn object_sent_as_one_chunk_comes_back() {
+    let host = Host::start().await;
+    let data = bytes(8_000_000, 10);
+    let body = [format!("{:x}\r\n", data.len()).as_bytes(), &data, b"\r\n0\r\n\r\n"].concat();
+    let chunked = |length: &str, trailer: &str| {
+        let draft = host
+            .draft("PUT", "/lapse/k")
+            .header("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER");
+        draft.header("x-amz-decoded-content-length", length).header("x-amz-trailer", trailer)
+    };
+    let put = host.send(chunked("8000000", "x-other"), &body).await;
+    assert_eq!(put.status, 200, "{put:?}");
+    assert!(host.send(host.draft("GET", "/lapse/k"), b"").await.body == data);
+    for broken in
+        [&b"xyz\r\nabc\r\n0\r\n\r\n"[..], b"3\r\nabcd\r\n0\r\n\r\n", b"-3\r\nabc\r\n0\r\n\r\n"]
+    {
+        let answer = host.send(chunked("3", "x-other"), broken).await;
+        assert_eq!((answer.status, answer.code()), (400, "InvalidRequest"));
+    }
+    let answer = host.send(chunked("3", "x-other"), b"2\r\nab\r\n0\r\n\r\n").await;
+    assert_eq!((answer.status, answer.code()), (400, "IncompleteBody"));
+    assert!(host.send(host.draft("GET", "/lapse/k"), b"").await.body == data);
+}

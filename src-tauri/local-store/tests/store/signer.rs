@@ -73,14 +73,12 @@ impl Draft {
 
     /// A whole signed request.
     pub(crate) fn request(mut self, body: &[u8]) -> Vec<u8> {
-        let hash = match self.headers.iter().find(|(name, _)| name == "x-amz-content-sha256") {
-            Some((_, hash)) => hash.clone(),
-            None => {
-                let hash = hex(&Sha256::digest(body));
-                self = self.header("x-amz-content-sha256", &hash);
-                hash
-            }
-        };
+        let given = self.headers.iter().find(|(name, _)| name == "x-amz-content-sha256");
+        let given = given.map(|(_, hash)| hash.clone());
+        let hash = given.clone().unwrap_or_else(|| hex(&Sha256::digest(body)));
+        if given.is_none() {
+            self = self.header("x-amz-content-sha256", &hash);
+        }
         let date = self.date();
         self = self.header("x-amz-date", &date);
         let authorization = format!(

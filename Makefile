@@ -41,10 +41,13 @@ soak: setup
 	for round in $$(seq $(ROUNDS)); do cargo test --locked --package lapse-tests kill -- --test-threads 2; done
 
 bench-presign: setup
-	@bench/presign.sh
+	cargo build --locked --release --package lapse-tests --example presign
+	.cache/servers/bin/python bench/presign.py "$(TARGET)/release/examples/presign"
 
 bench-share: setup
-	@bench/share.sh
+	tests/servers/setup.sh awscli bench/requirements.txt
+	cargo build --locked --release --package lapse-cli
+	.cache/servers/bin/python bench/share.py "$(TARGET)/release/lapse" .cache/awscli/bin/aws
 
 # Needs `cargo install cargo-deny` (minutes, so not a part of `make test`). Advisories need their database from
 # the network: `cargo deny check advisories`.

@@ -7,7 +7,7 @@ use lapse_tests::{Lapse, Output, wait_for};
 
 struct Screen {
     lapse: Lapse,
-    _rig: Rig,
+    rig: Rig,
 }
 
 fn on_a_screen() -> Screen {
@@ -15,7 +15,7 @@ fn on_a_screen() -> Screen {
     let mut lapse = Lapse::new();
     let (name, value) = rig.variable();
     lapse.set(name, value);
-    Screen { lapse, _rig: rig }
+    Screen { lapse, rig }
 }
 
 /// What another program would paste.
@@ -25,11 +25,12 @@ fn pasted(lapse: &Lapse) -> Output {
 
 #[test]
 fn the_link_is_on_the_clipboard_after_lapse_has_ended() {
-    let Screen { lapse, _rig } = on_a_screen();
+    let Screen { lapse, rig: _rig } = on_a_screen();
     lapse.file("note.txt", "hello");
     let output = lapse.run(["share", "note.txt"]).success();
-    assert!(output.stderr.contains("clipboard"), "{output:?}");
     assert_eq!(pasted(&lapse).stdout, output.stdout.trim_end());
+    let told = on_a_terminal(&lapse, "share note.txt");
+    assert!(told.contains("on the clipboard") && told.contains(&pasted(&lapse).stdout), "{told}");
 
     // A program that keeps a history is told to leave it out.
     let targets =
@@ -48,24 +49,42 @@ fn the_link_is_on_the_clipboard_after_lapse_has_ended() {
 
 #[test]
 fn the_clipboard_is_left_alone_when_that_is_asked() {
-    let Screen { lapse, _rig } = on_a_screen();
+    let Screen { lapse, rig: _rig } = on_a_screen();
     lapse.file("note.txt", "hello");
-    let output = lapse.run(["share", "note.txt", "--no-copy"]).success();
-    assert!(!output.stderr.contains("clipboard"), "{output:?}");
+    let told = on_a_terminal(&lapse, "share note.txt --no-copy");
+    assert!(!told.contains("clipboard"), "{told}");
     assert_ne!(pasted(&lapse).code, Some(0), "the clipboard isn't empty");
     assert_eq!(holders(&lapse), 0);
+}
+
+#[test]
+fn the_holder_ends_with_its_screen() {
+    let Screen { lapse, rig } = on_a_screen();
+    lapse.file("note.txt", "hello");
+    lapse.run(["share", "note.txt"]).success();
+    assert_eq!(holders(&lapse), 1);
+    drop(rig);
+    wait_for("the holder of the clipboard ends", Duration::from_secs(20), || {
+        (holders(&lapse) == 0).then_some(())
+    });
 }
 
 #[test]
 fn nothing_is_claimed_without_a_screen() {
     let mut lapse = Lapse::new();
     lapse.file("note.txt", "hello");
-    let output = lapse.run(["share", "note.txt"]).success();
-    assert!(!output.stderr.contains("clipboard"), "{output:?}");
-    // A screen that isn't there.
+    let told = on_a_terminal(&lapse, "share note.txt");
+    assert!(!told.contains("clipboard"), "{told}");
     lapse.set("DISPLAY", ":4711");
-    let output = lapse.run(["share", "note.txt"]).success();
-    assert!(!output.stderr.contains("on the clipboard"), "{output:?}");
+    let told = on_a_terminal(&lapse, "share note.txt");
+    assert!(!told.contains("clipboard"), "{told}");
+}
+
+/// What a person at a terminal sees.
+fn on_a_terminal(lapse: &Lapse, words: &str) -> String {
+    let command = format!("{} {words}", lapse_tests::lapse::binary().display());
+    let words = ["script", "--quiet", "--return", "--command", &command, "/dev/null"];
+    Output::of(&mut lapse.any(&words)).success().stdout
 }
 
 /// The processes that hold this Lapse's clipboard.

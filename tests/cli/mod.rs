@@ -18,7 +18,8 @@ const VARIABLE: &[(&str, &str)] = &[
     (r"/\S*/lapse-tests-[^/]+/t[^/]+/", "[FOLDER]/"),
     (r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z", "[TIME]"),
     (r"(\d{4}-\d{2}-\d{2} )?\b\d{2}:\d{2}(:\d{2})?\b", "[CLOCK]"),
-    (r"\b[a-z2-7]{10,26}\b", "[ID]"),
+    (r"\b[a-z2-7]{26}\b", "[RANDOM]"),
+    (r"\bLAPS[A-Z0-9]{16}\b", "[KEY]"),
     (r"\bpid \d+|process \d+", "process [PID]"),
 ];
 
@@ -28,11 +29,17 @@ fn shown(output: &Output) -> String {
     format!("exit: {code}\n--- stdout\n{}--- stderr\n{}", output.stdout, output.stderr)
 }
 
-/// Compares what was printed with the snapshot of this name.
+/// Compares what was printed with the snapshot of this name; `id` is a share's, which differs too.
 macro_rules! assert_shown {
     ($name:expr, $output:expr) => {
+        crate::cli::assert_shown!($name, $output, "no id")
+    };
+    ($name:expr, $output:expr, $id:expr) => {
         insta::with_settings!({
-            filters => crate::cli::VARIABLE.to_vec(), snapshot_path => "snapshots", prepend_module_to_snapshot => false, omit_expression => true,
+            filters => std::iter::once((&*$id, "[ID]")).chain(crate::cli::VARIABLE.iter().copied()).collect::<Vec<_>>(),
+            snapshot_path => "snapshots",
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
         }, { insta::assert_snapshot!($name, crate::cli::shown(&$output)); })
     };
 }

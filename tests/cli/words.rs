@@ -49,15 +49,15 @@ fn a_share_is_listed_and_shown() {
     let lapse = Lapse::new();
     assert_shown!("list-empty", lapse.run(["list"]));
     let share = lapse.share(&lapse.file("report.pdf", vec![0; 123_456]), &["--expires", "6h"]);
-    assert_shown!("list", lapse.run(["list"]));
-    assert_shown!("show", lapse.run(["show", &share.id]));
-    assert_shown!("check", lapse.run(["check", &share.id]));
-    assert_shown!("link", lapse.run(["link", &share.id]));
-    assert_shown!("extend", lapse.run(["extend", &share.id, "--expires", "2d"]));
-    assert_shown!("revoke", lapse.run(["revoke", &share.id]));
-    assert_shown!("list-revoked", lapse.run(["list"]));
-    assert_shown!("show-revoked", lapse.run(["show", &share.id]));
-    assert_shown!("link-revoked", lapse.run(["link", &share.id]));
+    assert_shown!("list", lapse.run(["list"]), share.id);
+    assert_shown!("show", lapse.run(["show", &share.id]), share.id);
+    assert_shown!("check", lapse.run(["check", &share.id]), share.id);
+    assert_shown!("link", lapse.run(["link", &share.id]), share.id);
+    assert_shown!("extend", lapse.run(["extend", &share.id, "--expires", "2d"]), share.id);
+    assert_shown!("revoke", lapse.run(["revoke", &share.id]), share.id);
+    assert_shown!("list-revoked", lapse.run(["list"]), share.id);
+    assert_shown!("show-revoked", lapse.run(["show", &share.id]), share.id);
+    assert_shown!("link-revoked", lapse.run(["link", &share.id]), share.id);
 }
 
 #[test]

@@ -8,7 +8,7 @@ on_every_server! {
         let lapse = Lapse::on(server);
         let link = lapse.share(&lapse.file("note.txt", "hello"), &[]).link;
         link.with_forged_signature().get().assert_refused();
-        link.with_parameter("X-Amz-Signature", "").get().assert_refused();
+        link.with_parameter("X-Amz-Signature", "").get().assert_refused_somehow();
         Link(link.0.split('?').next().unwrap().to_owned()).get().assert_refused();
     }
 

@@ -28,8 +28,6 @@ fn a_file_that_is_not_there_is_told() {
     assert_fails(&lapse, "", "file_missing");
     std::os::unix::fs::symlink("nowhere", lapse.folder("files").join("dangling")).unwrap();
     assert_fails(&lapse, "dangling", "file_missing");
-    lapse.file("note.txt", "x");
-    assert_fails(&lapse, "note.txt/inside", "file_missing");
 }
 
 #[test]

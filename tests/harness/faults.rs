@@ -128,7 +128,7 @@ impl Throttle {
     }
 }
 
-/// HTTPS before an HTTP server, with a certificate that only its own file vouches for.
+/// HTTPS before an HTTP server, with a certificate of an authority that nobody else knows.
 #[derive(Debug)]
 pub struct Https {
     /// `https://127.0.0.1:PORT`
@@ -147,7 +147,7 @@ impl Https {
         Self { url: rig.ready.clone(), folder, _rig: rig }
     }
 
-    /// The certificate.
+    /// The authority's certificate.
     pub fn certificate(&self) -> std::path::PathBuf {
         self.folder.path().join("cert.pem")
     }

@@ -371,10 +371,7 @@ impl Output {
             self.stderr.lines().collect::<Vec<_>>(),
             "more than a complaint: {self:#?}"
         );
-        assert!(
-            lines[0].ends_with(['.', '?']) && lines[0].contains(". "),
-            "nothing says what to do: {self:#?}"
-        );
+        assert!(lines[0].contains(". "), "nothing says what to do: {self:#?}");
         assert!(!lines[0].to_lowercase().contains("panicked"), "{self:#?}");
         lines[0]
     }

@@ -2,7 +2,7 @@
 
     https.py DIR http://HOST:PORT
 
-Makes DIR/cert.pem for itself, signed by nobody else, and prints its own address. Needs: openssl.
+Makes an authority that nobody else knows, DIR/cert.pem, and prints its own address. Needs: openssl.
 """
 
 import contextlib
@@ -15,13 +15,18 @@ import threading
 import urllib.parse
 
 folder, target = pathlib.Path(sys.argv[1]), urllib.parse.urlsplit(sys.argv[2])
-cert, key = folder / "cert.pem", folder / "key.pem"
-subprocess.run(
-    ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-     "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
-     "-keyout", key, "-out", cert],
-    check=True, stderr=subprocess.DEVNULL,
-)
+cert, key, authority, authority_key = (folder / name for name in ("leaf.pem", "key.pem", "cert.pem", "authority.key"))
+
+
+def openssl(*words):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "2", *words], check=True, stderr=subprocess.DEVNULL)
+
+
+openssl("-subj", "/CN=Test authority", "-keyout", authority_key, "-out", authority)
+openssl("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
+        "-addext", "basicConstraints=critical,CA:FALSE", "-CA", authority, "-CAkey", authority_key,
+        "-keyout", key, "-out", cert)
 
 
 def copy(source, sink):

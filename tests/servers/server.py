@@ -54,7 +54,7 @@ def seaweedfs(folder):
         "master.port": master, "master.port.grpc": master_grpc, "volume.port": volume, "volume.port.grpc": volume_grpc,
         "filer.port": filer, "filer.port.grpc": filer_grpc, "filer.localSocket": folder / "filer.sock",
         "s3.port": s3, "s3.port.grpc": s3_grpc, "s3.localSocket": folder / "s3.sock",
-        "s3.port.iceberg": 0, "s3.port.lance": 0, "s3.iam.readOnly": "false", "volume.max": 30,
+        "s3.port.iceberg": 0, "s3.port.lance": 0, "s3.iam.readOnly": "false", "volume.max": 3000,  # each bucket takes some volumes
         "volume.preStopSeconds": 0, "master.volumeSizeLimitMB": 256, "master.telemetry": "false",
         "master.resumeState": "false",  # true waits 20 s for an election after a restart
     }

@@ -1,8 +1,21 @@
 #!/usr/bin/env bash
 # Sets up what the tests need beside cargo and a C compiler: Debian packages, and Python's in .cache/servers.
 # What can't be had is named, and then nothing runs.
+#   setup.sh [NAME REQUIREMENTS]    with two words: only Python's packages of that file, in .cache/NAME
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+
+# venv NAME REQUIREMENTS: made anew when the requirements change
+venv() {
+  if cmp -s "$2" ".cache/$1/requirements.txt"; then return; fi
+  echo "setting up .cache/$1"
+  rm -rf ".cache/$1"
+  python3 -m venv ".cache/$1"
+  ".cache/$1/bin/pip" install --quiet --disable-pip-version-check --requirement "$2"
+  cp "$2" ".cache/$1/requirements.txt"
+}
+mkdir -p .cache
+if [ $# = 2 ]; then venv "$@"; exit; fi
 
 # A file or command that shows that a package is there, and the package.
 wanted="
@@ -39,14 +52,4 @@ if [ ${#missing[@]} -gt 0 ]; then
   "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-# venv FOLDER REQUIREMENTS: made anew when the requirements change
-venv() {
-  if cmp -s "$2" ".cache/$1/requirements.txt"; then return; fi
-  echo "setting up .cache/$1"
-  rm -rf ".cache/$1"
-  python3 -m venv ".cache/$1"
-  ".cache/$1/bin/pip" install --quiet --disable-pip-version-check --requirement "$2"
-  cp "$2" ".cache/$1/requirements.txt"
-}
-mkdir -p .cache
 venv servers tests/servers/requirements.txt

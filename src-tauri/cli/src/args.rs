@@ -142,6 +142,7 @@ pub(crate) enum Profile {
     },
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("sign_in").required(true))]
 pub(crate) struct ProfileArgs {
@@ -180,8 +181,11 @@ pub(crate) struct ProfileArgs {
     /// PEM certificates to trust beside the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
-    /// When to delete files whose links have all ended: never, at_end, 7d or 30d later
-    #[arg(long, value_name = "WHEN")]
+    #[arg(
+        long,
+        value_name = "WHEN",
+        help = "When to delete files whose links have all ended: never, at_end, 7d or 30d later"
+    )]
     pub(crate) clean_up: Option<String>,
     /// Make the bucket if it isn't there
     #[arg(long)]

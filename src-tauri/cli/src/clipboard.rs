@@ -12,6 +12,9 @@ use lapse_core::{Code, Error};
 
 use crate::commands::Outcome;
 
+/// How often the child looks whether it still holds the clipboard.
+#[cfg(target_os = "linux")]
+const LOOK: Duration = Duration::from_secs(2);
 /// How long to wait until the clipboard really gives the link back.
 const ARRIVES: Duration = Duration::from_secs(1);
 
@@ -65,26 +68,35 @@ pub(crate) fn hold(seconds: u64) -> Result<Outcome, Error> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).map_err(|error| failed(error.to_string()))?;
     let mut clipboard = Clipboard::new().map_err(|error| failed(error.to_string()))?;
-    let until = Instant::now() + Duration::from_secs(seconds);
-    set(&mut clipboard, text, until).map_err(|error| failed(error.to_string()))?;
+    set(&mut clipboard, &text).map_err(|error| failed(error.to_string()))?;
+    #[cfg(target_os = "linux")]
+    stay_while_held(&mut clipboard, &text, Instant::now() + Duration::from_secs(seconds));
     Ok(Outcome::Done)
 }
 
+/// Until something else is copied, the screen is gone, or the link has ended.
 #[cfg(target_os = "linux")]
-fn set(clipboard: &mut Clipboard, text: String, until: Instant) -> Result<(), arboard::Error> {
+fn stay_while_held(clipboard: &mut Clipboard, text: &str, until: Instant) {
+    while Instant::now() < until && clipboard.get_text().is_ok_and(|held| held == text) {
+        std::thread::sleep(LOOK.min(until.saturating_duration_since(Instant::now())));
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn set(clipboard: &mut Clipboard, text: &str) -> Result<(), arboard::Error> {
     use arboard::SetExtLinux as _;
     // Clipboard managers that keep a history leave out what is marked so.
-    clipboard.set().exclude_from_history().wait_until(until).text(text)
+    clipboard.set().exclude_from_history().text(text)
 }
 
 #[cfg(windows)]
-fn set(clipboard: &mut Clipboard, text: String, _: Instant) -> Result<(), arboard::Error> {
+fn set(clipboard: &mut Clipboard, text: &str) -> Result<(), arboard::Error> {
     use arboard::SetExtWindows as _;
     clipboard.set().exclude_from_cloud().exclude_from_history().text(text)
 }
 
 #[cfg(target_os = "macos")]
-fn set(clipboard: &mut Clipboard, text: String, _: Instant) -> Result<(), arboard::Error> {
+fn set(clipboard: &mut Clipboard, text: &str) -> Result<(), arboard::Error> {
     use arboard::SetExtApple as _;
     clipboard.set().exclude_from_history().text(text)
 }

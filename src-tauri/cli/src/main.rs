@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     };
     let output = Output::new(args.json);
     let Some(command) = args.command else {
-        output.start();
+        output::start();
         return ExitCode::SUCCESS;
     };
     let runtime =
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
                 return output.fail(&Error::new(Code::Disk, format!("can't start: {error}"), hint));
             }
         };
-    let code = match runtime.block_on(run(command, &output)) {
+    let code = match runtime.block_on(run(command, output)) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::from(1),
         Ok(Outcome::Partly) => ExitCode::from(3),
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     code
 }
 
-async fn run(command: Command, output: &Output) -> Result<Outcome, Error> {
+async fn run(command: Command, output: Output) -> Result<Outcome, Error> {
     match &command {
         Command::Completions { shell } => return Ok(commands::completions(*shell)),
         Command::HoldClipboard { seconds } => return clipboard::hold(*seconds),
@@ -87,7 +87,7 @@ async fn interrupted() {
     }
 }
 
-/// Only where RUST_LOG asks for it, and never wider than secrets allow.
+/// Only where `RUST_LOG` asks for it, and never wider than secrets allow.
 fn log_to_stderr() {
     let Ok(wanted) = std::env::var("RUST_LOG") else { return };
     let filter = tracing_subscriber::EnvFilter::new(lapse_core::log_filter(&wanted));

@@ -40,22 +40,10 @@ impl Output {
         self.json
     }
 
-    /// A line of results.
-    pub(crate) fn line(self, text: &str) {
-        // A reader that closed its end has what it wanted.
-        let _ = writeln!(io::stdout(), "{text}");
-    }
-
     /// A line beside the results, for a person.
     pub(crate) fn aside(self, text: &str) {
         if !self.json {
             let _ = writeln!(io::stderr(), "{text}");
-        }
-    }
-
-    pub(crate) fn json(self, value: &impl Serialize) {
-        if let Ok(text) = serde_json::to_string(value) {
-            self.line(&text);
         }
     }
 
@@ -76,33 +64,46 @@ impl Output {
             let _ = writeln!(io::stderr(), "lapse: {error}");
         }
     }
+}
 
-    /// A share, with its link where there is one to give.
-    pub(crate) fn share(self, share: &Share, state: &State, url: Option<&str>) {
-        self.json(&share_json(share, state, url));
-    }
+/// What `lapse` alone prints.
+pub(crate) fn start() {
+    line(
+        "Lapse shares a file by a link that expires.\n\n  \
+         lapse share FILE                 a link for one day, on the clipboard too\n  \
+         lapse share FILE --expires 15m   a link for a quarter of an hour\n  \
+         lapse list                       what you shared, and what is still alive\n  \
+         lapse revoke ID                  take a link back now\n\n\
+         Files go to the store on this computer until you add a bucket of yours:\n\n  \
+         lapse profile add --help\n\n\
+         Everything else: lapse --help",
+    );
+}
 
-    pub(crate) fn share_with(self, known: &Known, more: Value) {
-        let mut value = json!(share_json(&known.share, &known.state, None));
-        if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
-            value.extend(more);
-        }
-        self.json(&value);
-    }
+/// A line of results.
+pub(crate) fn line(text: &str) {
+    // A reader that closed its end has what it wanted.
+    let _ = writeln!(io::stdout(), "{text}");
+}
 
-    /// What `lapse` alone prints.
-    pub(crate) fn start(self) {
-        self.line(
-            "Lapse shares a file by a link that expires.\n\n  \
-             lapse share FILE                 a link for one day, on the clipboard too\n  \
-             lapse share FILE --expires 15m   a link for a quarter of an hour\n  \
-             lapse list                       what you shared, and what is still alive\n  \
-             lapse revoke ID                  take a link back now\n\n\
-             Files go to the store on this computer until you add a bucket of yours:\n\n  \
-             lapse profile add --help\n\n\
-             Everything else: lapse --help",
-        );
+/// One JSON object on a line.
+pub(crate) fn json_line(value: &impl Serialize) {
+    if let Ok(text) = serde_json::to_string(value) {
+        line(&text);
     }
+}
+
+/// A share, with its link where there is one to give.
+pub(crate) fn share_line(share: &Share, state: &State, url: Option<&str>) {
+    json_line(&share_json(share, state, url));
+}
+
+pub(crate) fn share_line_with(known: &Known, more: Value) {
+    let mut value = json!(share_json(&known.share, &known.state, None));
+    if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
+        value.extend(more);
+    }
+    json_line(&value);
 }
 
 fn share_json<'a>(share: &'a Share, state: &'a State, url: Option<&'a str>) -> ShareJson<'a> {

@@ -88,6 +88,8 @@ pub enum Code {
     ProviderCap,
     /// The sign-in may end before the link does; when, nobody says.
     UnknownSignInEnd,
+    /// What is true couldn't be seen.
+    NotKnown,
     /// The person stopped it.
     Interrupted,
 }
@@ -134,6 +136,7 @@ impl Code {
             Self::SignInEnds => "sign_in_ends",
             Self::ProviderCap => "provider_cap",
             Self::UnknownSignInEnd => "unknown_sign_in_end",
+            Self::NotKnown => "not_known",
             Self::Interrupted => "interrupted",
         }
     }

@@ -171,10 +171,10 @@ impl Lapse {
         let bucket = Bucket::open(profile, keys, ServerClock::default())?;
         match bucket.check_exists().await {
             Err(error) if error.code == Code::NoSuchBucket && create_bucket => {
-                bucket.create().await?
+                bucket.create().await
             }
-            checked => checked?,
-        }
+            checked => checked,
+        }?;
         let profile = bucket.profile();
         if let (SignIn::AccessKey(id), Some(secret)) = (&profile.sign_in, &secret) {
             self.keychain.set(&profile.secret_name(id), secret).await.map_err(keychain_error)?;

@@ -94,7 +94,7 @@ pub(crate) async fn ensure_up(home: &Home, host: &StoreHost) -> Result<String> {
             Hello::Ready(endpoint) => return Ok(endpoint),
             // Two starts at once: the other one won, and its store is as good as ours.
             Hello::Busy if began.elapsed() < START => {
-                tokio::time::sleep(Duration::from_millis(20)).await
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
             Hello::Busy => {
                 return Err(Error::new(

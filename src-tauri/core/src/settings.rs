@@ -21,11 +21,16 @@ pub struct Settings {
 impl Settings {
     /// Reads the file; one that isn't there is an empty one.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(Error::disk("read", path, error)),
         };
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let good = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes());
+            broken(path, &text, good, "this isn't UTF-8 text")
+        })?;
         let document = text.parse().map_err(|error: toml_edit::TomlError| {
             let start = error.span().map_or(0, |span| span.start);
             broken(path, &text, start, error.message())

@@ -163,7 +163,6 @@ fn size(line: &[u8]) -> Option<u64> {
 }
 
 #[cfg(test)]
-#[expect(clippy::expect_used, reason = "tests stop at what they didn't expect")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

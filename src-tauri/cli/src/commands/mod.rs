@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use lapse_core::{Error, Lapse};
 
 use crate::args::{Args, Command};
-use crate::output::Output;
+use crate::output::{Output, line};
 
 /// How a command ended, where it didn't fail as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,11 +33,7 @@ impl Outcome {
     }
 }
 
-pub(crate) async fn run(
-    lapse: &Lapse,
-    output: &Output,
-    command: Command,
-) -> Result<Outcome, Error> {
+pub(crate) async fn run(lapse: &Lapse, output: Output, command: Command) -> Result<Outcome, Error> {
     match command {
         Command::Share(args) => share::share(lapse, output, args).await,
         Command::List => share::list(lapse, output),
@@ -58,6 +54,6 @@ pub(crate) async fn run(
 pub(crate) fn completions(shell: Shell) -> Outcome {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "lapse", &mut script);
-    Output::new(false).line(String::from_utf8_lossy(&script).trim_end());
+    line(String::from_utf8_lossy(&script).trim_end());
     Outcome::Done
 }

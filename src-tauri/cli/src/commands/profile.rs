@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use crate::args;
-use crate::output::{Output, clock, columns};
+use crate::output::{Output, clock, columns, json_line, line};
 
 /// No secret is longer; more is a file given by mistake.
 const LONGEST_SECRET: u64 = 4096;
 
 pub(crate) async fn run(
     lapse: &Lapse,
-    output: &Output,
+    output: Output,
     command: args::Profile,
 ) -> Result<Outcome, Error> {
     match command {
@@ -38,7 +38,7 @@ pub(crate) async fn run(
     }
 }
 
-async fn add(lapse: &Lapse, output: &Output, args: args::ProfileArgs) -> Result<Outcome, Error> {
+async fn add(lapse: &Lapse, output: Output, args: args::ProfileArgs) -> Result<Outcome, Error> {
     let secret = match &args.access_key {
         Some(id) if args.secret_stdin => Some(secret_from_stdin(id)?),
         Some(id) if std::env::var_os("LAPSE_SECRET_ACCESS_KEY").is_none() => {
@@ -125,11 +125,11 @@ fn check_secret(
     Ok(secret)
 }
 
-fn list(lapse: &Lapse, output: &Output) -> Result<Outcome, Error> {
+fn list(lapse: &Lapse, output: Output) -> Result<Outcome, Error> {
     let mut rows = vec![["", "NAME", "PROVIDER", "BUCKET", "ENDPOINT"].map(str::to_owned).to_vec()];
     for listed in lapse.profiles()? {
         if output.is_json() {
-            output.json(&profile_json(&listed.name, listed.profile.as_ref(), listed.current));
+            json_line(&profile_json(&listed.name, listed.profile.as_ref(), listed.current));
             continue;
         }
         let mark = if listed.current { "*" } else { "" };
@@ -150,7 +150,7 @@ fn list(lapse: &Lapse, output: &Output) -> Result<Outcome, Error> {
         });
     }
     if !output.is_json() {
-        output.line(&columns(&rows));
+        line(&columns(&rows));
     }
     Ok(Outcome::Done)
 }
@@ -186,7 +186,7 @@ fn sign_in(profile: &Profile) -> (&'static str, &str) {
     }
 }
 
-fn show(lapse: &Lapse, output: &Output, name: &str) -> Result<Outcome, Error> {
+fn show(lapse: &Lapse, output: Output, name: &str) -> Result<Outcome, Error> {
     let listed =
         lapse.profiles()?.into_iter().find(|listed| listed.name == name).ok_or_else(|| {
             Error::new(
@@ -202,7 +202,7 @@ fn show(lapse: &Lapse, output: &Output, name: &str) -> Result<Outcome, Error> {
             map.insert("checked_at".to_owned(), json!(at.to_string()));
             map.insert("findings".to_owned(), json!(findings));
         }
-        output.json(&value);
+        json_line(&value);
         return Ok(Outcome::Done);
     }
     let mut rows = vec![row("name", name)];
@@ -220,9 +220,9 @@ fn show(lapse: &Lapse, output: &Output, name: &str) -> Result<Outcome, Error> {
         Some((at, _)) => rows.push(row("checked", &clock(*at))),
         None => rows.push(row("checked", "not yet; lapse profile check does it")),
     }
-    output.line(&columns(&rows));
+    line(&columns(&rows));
     for finding in findings.iter().flat_map(|(_, findings)| findings) {
-        output.line(&format!("  {}  {}", finding.verdict.label(), finding.text));
+        line(&format!("  {}  {}", finding.verdict.label(), finding.text));
     }
     Ok(Outcome::Done)
 }
@@ -231,11 +231,11 @@ fn row(name: &str, value: &str) -> Vec<String> {
     vec![name.to_owned(), value.to_owned()]
 }
 
-async fn check(lapse: &Lapse, output: &Output, name: Option<&str>) -> Result<Outcome, Error> {
+async fn check(lapse: &Lapse, output: Output, name: Option<&str>) -> Result<Outcome, Error> {
     let findings = lapse.check_profile(name).await?;
     if output.is_json() {
         for finding in &findings {
-            output.json(finding);
+            json_line(finding);
         }
     }
     let failed = findings.iter().any(|finding| finding.verdict == Verdict::Fail);

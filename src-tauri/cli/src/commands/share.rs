@@ -10,11 +10,14 @@ use serde_json::json;
 use super::Outcome;
 use crate::args::{Copy, ShareArgs};
 use crate::clipboard;
-use crate::output::{Output, clock, columns, is_terminal, sentence, size};
+use crate::output::{
+    Output, clock, columns, is_terminal, json_line, line, sentence, share_line, share_line_with,
+    size,
+};
 
 pub(crate) async fn share(
     lapse: &Lapse,
-    output: &Output,
+    output: Output,
     args: ShareArgs,
 ) -> Result<Outcome, Error> {
     if args.name.is_some() && args.files.len() > 1 {
@@ -43,7 +46,7 @@ pub(crate) async fn share(
             profile: args.profile.clone(),
         };
         match lapse.share(request).await {
-            Ok(shared) => links.give(*output, &shared),
+            Ok(shared) => links.give(output, &shared),
             // The only file: its error is the command's.
             Err(error) if all == 1 => return Err(error),
             Err(error) => {
@@ -52,46 +55,46 @@ pub(crate) async fn share(
             }
         }
     }
-    links.copy(*output);
+    links.copy(output);
     Ok(Outcome::of(failed, all))
 }
 
 pub(crate) async fn link(
     lapse: &Lapse,
-    output: &Output,
+    output: Output,
     id: &ShareId,
     copy: Copy,
 ) -> Result<Outcome, Error> {
     let shared = lapse.link(id).await?;
-    Ok(Links::give_one(*output, copy, &shared))
+    Ok(Links::give_one(output, copy, &shared))
 }
 
 pub(crate) async fn extend(
     lapse: &Lapse,
-    output: &Output,
+    output: Output,
     id: &ShareId,
     expires: Expiry,
     copy: Copy,
 ) -> Result<Outcome, Error> {
     let shared = lapse.extend(id, expires).await?;
-    Ok(Links::give_one(*output, copy, &shared))
+    Ok(Links::give_one(output, copy, &shared))
 }
 
-pub(crate) fn list(lapse: &Lapse, output: &Output) -> Result<Outcome, Error> {
+pub(crate) fn list(lapse: &Lapse, output: Output) -> Result<Outcome, Error> {
     let known = lapse.list()?;
     if output.is_json() {
         for known in &known {
-            output.share(&known.share, &known.state, None);
+            share_line(&known.share, &known.state, None);
         }
     } else if known.is_empty() {
         output.aside("Nothing was shared yet. Begin with: lapse share FILE");
     } else {
-        output.line(&table(&known));
+        line(&table(&known));
     }
     Ok(Outcome::Done)
 }
 
-pub(crate) fn show(lapse: &Lapse, output: &Output, id: &ShareId) -> Result<Outcome, Error> {
+pub(crate) fn show(lapse: &Lapse, output: Output, id: &ShareId) -> Result<Outcome, Error> {
     let known = lapse.show(id)?;
     let share = &known.share;
     if output.is_json() {
@@ -109,7 +112,7 @@ pub(crate) fn show(lapse: &Lapse, output: &Output, id: &ShareId) -> Result<Outco
                 })
             })
             .collect();
-        output.share_with(
+        share_line_with(
             &known,
             json!({ "bucket": share.bucket, "key": share.key, "links": links }),
         );
@@ -138,7 +141,7 @@ pub(crate) fn show(lapse: &Lapse, output: &Output, id: &ShareId) -> Result<Outco
             &format!("ends {end}, signed by {}, {seen}", facts.access_key),
         ));
     }
-    output.line(&columns(&rows));
+    line(&columns(&rows));
     Ok(Outcome::Done)
 }
 
@@ -148,7 +151,7 @@ fn row(name: &str, value: &str) -> Vec<String> {
 
 pub(crate) async fn check(
     lapse: &Lapse,
-    output: &Output,
+    output: Output,
     ids: &[ShareId],
 ) -> Result<Outcome, Error> {
     let checked = lapse.check(ids).await?;
@@ -171,10 +174,10 @@ pub(crate) async fn check(
     if output.is_json() {
         for known in &asked {
             let at = known.share.checked_at().map(|at| at.to_string());
-            output.share_with(known, json!({ "checked_at": at }));
+            share_line_with(known, json!({ "checked_at": at }));
         }
     } else if !asked.is_empty() {
-        output.line(&table(&asked));
+        line(&table(&asked));
     }
     let unknown = State::Unreachable(lapse_core::share::Unreachable::NoAnswer);
     failed += asked.iter().filter(|known| known.state == unknown).count();
@@ -183,7 +186,7 @@ pub(crate) async fn check(
 
 pub(crate) async fn revoke(
     lapse: &Lapse,
-    output: &Output,
+    output: Output,
     ids: &[ShareId],
 ) -> Result<Outcome, Error> {
     let mut failed = 0;
@@ -198,19 +201,21 @@ pub(crate) async fn revoke(
             }
         };
         if output.is_json() {
-            output.json(&revoked);
+            json_line(&revoked);
         } else {
             let verb = if revoked.checked == 1 { "refuses" } else { "refuse" };
             let links = if revoked.checked == 1 { "link" } else { "links" };
-            output.line(&format!(
+            line(&format!(
                 "{}: deleted. Checked: {} of {} {links} now {verb} access.",
                 revoked.id, revoked.refused, revoked.checked
             ));
         }
         if revoked.refused < revoked.checked {
-            output.aside(
-                "lapse: not every link could be seen to be refused. Ask again with `lapse check`.",
-            );
+            output.tell(&Error::new(
+                Code::NotKnown,
+                format!("not every link of {} could be seen to be refused", revoked.id),
+                "Ask again with `lapse check`.",
+            ));
             failed += 1;
         }
     }
@@ -271,9 +276,9 @@ impl Links {
     fn give(&mut self, output: Output, shared: &Shared) {
         let url = shared.url.expose();
         if output.is_json() {
-            output.share(&shared.share, &shared.state, Some(url));
+            share_line(&shared.share, &shared.state, Some(url));
         } else {
-            output.line(url);
+            line(url);
         }
         if self.how.qr {
             match QrCode::new(url) {

@@ -1,22 +1,20 @@
 //! The store inside Lapse.
 
+use std::collections::BTreeMap;
+
 use lapse_core::{Error, Lapse};
 
 use super::Outcome;
 use crate::args;
-use crate::output::{Output, columns};
+use crate::output::{Output, columns, json_line, line};
 
 /// Hosts the store until it is told to stop.
-pub(crate) async fn run(
-    lapse: &Lapse,
-    output: &Output,
-    background: bool,
-) -> Result<Outcome, Error> {
+pub(crate) async fn run(lapse: &Lapse, output: Output, background: bool) -> Result<Outcome, Error> {
     if background {
         lapse.run_store_in_background(told_to_stop()).await?;
     } else {
         let ready = |endpoint: &str| {
-            output.aside(&format!("The store runs at {endpoint}. Ctrl-C ends it."))
+            output.aside(&format!("The store runs at {endpoint}. Ctrl-C ends it."));
         };
         lapse.run_store(ready, told_to_stop()).await?;
     }
@@ -40,7 +38,7 @@ async fn told_to_stop() {
 
 pub(crate) async fn command(
     lapse: &Lapse,
-    output: &Output,
+    output: Output,
     command: args::Store,
 ) -> Result<Outcome, Error> {
     match command {
@@ -59,10 +57,10 @@ pub(crate) async fn command(
     }
 }
 
-fn status(lapse: &Lapse, output: &Output) -> Result<Outcome, Error> {
+fn status(lapse: &Lapse, output: Output) -> Result<Outcome, Error> {
     let status = lapse.store_status()?;
     if output.is_json() {
-        output.json(&status);
+        json_line(&status);
         return Ok(Outcome::Done);
     }
     let row = |name: &str, value: String| vec![name.to_owned(), value];
@@ -70,7 +68,7 @@ fn status(lapse: &Lapse, output: &Output) -> Result<Outcome, Error> {
         Some(pid) => format!("yes, process {pid}"),
         None => "no".to_owned(),
     };
-    output.line(&columns(&[
+    line(&columns(&[
         row("running", runs),
         row("endpoint", status.endpoint.unwrap_or_else(|| "chosen at the first start".to_owned())),
         row("bucket", status.bucket.to_owned()),
@@ -80,17 +78,22 @@ fn status(lapse: &Lapse, output: &Output) -> Result<Outcome, Error> {
     Ok(Outcome::Done)
 }
 
-async fn env(lapse: &Lapse, output: &Output) -> Result<Outcome, Error> {
+async fn env(lapse: &Lapse, output: Output) -> Result<Outcome, Error> {
     let (endpoint, keys) = lapse.store_env().await?;
     let status = lapse.store_status()?;
-    for (name, value) in [
+    let variables = [
         ("AWS_ENDPOINT_URL", endpoint.as_str()),
         ("AWS_REGION", status.region),
         ("AWS_ACCESS_KEY_ID", &keys.access_key),
         ("AWS_SECRET_ACCESS_KEY", keys.secret.expose()),
         ("BUCKET", status.bucket),
-    ] {
-        output.line(&format!("export {name}={value}"));
+    ];
+    if output.is_json() {
+        json_line(&BTreeMap::from(variables));
+        return Ok(Outcome::Done);
+    }
+    for (name, value) in variables {
+        line(&format!("export {name}={value}"));
     }
     Ok(Outcome::Done)
 }

@@ -1,8 +1,6 @@
 //! The store that blocks is the one thing here that isn't real: it stands for a prompt that nobody
 //! answers. The system's keychain is tested through the command line, on a real Secret Service.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test says where it failed")]
-
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

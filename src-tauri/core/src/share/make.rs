@@ -219,7 +219,7 @@ impl Lapse {
         let keys = self.keys(bucket.profile(), Some(&link.facts.access_key)).await?;
         let url = link.facts.presign(&keys)?;
         self.tell_reach(&bucket);
-        Ok(Shared { state, url, share })
+        Ok(Shared { share, state, url })
     }
 
     /// One more link to the same object. The old one keeps its end.

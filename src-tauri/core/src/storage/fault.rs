@@ -4,6 +4,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::{Bucket, http};
+use crate::profile::Profile;
 use crate::{Code, Error};
 
 /// The end of an error that the SDK gave, whatever the operation.
@@ -27,7 +28,7 @@ impl Bucket {
                 );
                 self.not_s3()
             }
-            _ => self.storage(&format!("can't {act}")),
+            _ => storage(&format!("can't {act}")),
         };
         explained.caused_by(error)
     }
@@ -39,7 +40,7 @@ impl Bucket {
         match (error.code(), status) {
             (Some("NoSuchBucket"), _) => self.no_such_bucket(),
             (Some("NoSuchKey"), _) => self.no_such_object(""),
-            (Some("NotFound"), _) | (None, 404) if self.speaks_s3(raw) => self.no_such_bucket(),
+            (Some("NotFound"), _) | (None, 404) if speaks_s3(raw) => self.no_such_bucket(),
             (
                 Some(
                     "InvalidAccessKeyId"
@@ -50,29 +51,7 @@ impl Bucket {
                     | "InvalidClientTokenId",
                 ),
                 _,
-            ) => {
-                let what = if error.code() == Some("SignatureDoesNotMatch") {
-                    format!(
-                        "{} says that the secret of {} is wrong",
-                        self.host(),
-                        self.keys.access_key
-                    )
-                } else {
-                    format!(
-                        "{} doesn't accept the access key {}",
-                        self.host(),
-                        self.keys.access_key
-                    )
-                };
-                Error::new(
-                    Code::SignIn,
-                    what,
-                    format!(
-                        "Correct the keys of the profile «{}»: remove it and add it again, or sign in anew.",
-                        self.profile.name
-                    ),
-                )
-            }
+            ) => self.sign_in_refused(error.code() == Some("SignatureDoesNotMatch")),
             (
                 Some(
                     "AuthorizationHeaderMalformed"
@@ -84,18 +63,9 @@ impl Bucket {
                 _,
             )
             | (None, 301)
-                if region.is_some() || self.speaks_s3(raw) =>
+                if region.is_some() || speaks_s3(raw) =>
             {
-                let hint = match region {
-                    Some(region) => format!("Use --region {region} for this profile."),
-                    None => "Give the profile the region that the provider shows for the bucket."
-                        .to_owned(),
-                };
-                Error::new(
-                    Code::WrongRegion,
-                    format!("the bucket «{bucket}» isn't in the region {}", self.profile.region),
-                    hint,
-                )
+                self.wrong_region(region)
             }
             (Some("RequestTimeTooSkewed"), _) => Error::new(
                 Code::Clock,
@@ -113,32 +83,63 @@ impl Bucket {
                     "Give the key the right to do so, or use a profile that has it.",
                 )
             }
-            (Some(code), _) => Error::new(
+            (
+                Some("InsufficientStorage" | "StorageFull" | "XMinioStorageFull" | "QuotaExceeded"),
+                _,
+            )
+            | (_, 507) => Error::new(
+                Code::DiskFull,
+                format!("{} has no room left", self.host()),
+                "Make room there (the local store is on this computer's disk), then try again.",
+            ),
+            (Some(code), _) if code != "NotFound" => Error::new(
                 Code::Storage,
                 format!("{} refused to {act}: {code}", self.host()),
                 "Try again; if it stays, `lapse profile check` says what this storage can do.",
             ),
-            // Only a HEAD is answered without a body: what it refuses is asked again with one.
-            (None, 403) => Error::new(
+            // Only a HEAD is answered without a body.
+            (None, 403) if speaks_s3(raw) => Error::new(
                 Code::AccessDenied,
                 format!("{} doesn't let {} {act}", self.host(), self.keys.access_key),
                 "Check the access key, its secret, and that the bucket is yours.",
             ),
-            (None, _) if self.speaks_s3(raw) => {
-                self.storage(&format!("{} answered {status} to: {act}", self.host()))
+            (None, _) if speaks_s3(raw) => {
+                storage(&format!("{} answered {status} to: {act}", self.host()))
             }
-            (None, _) => self.not_s3(),
+            _ => self.not_s3(),
         }
     }
 
-    /// Every S3 server that we know sends one of these; a portal or a plain web server doesn't.
-    fn speaks_s3(&self, raw: &HttpResponse) -> bool {
-        let headers = raw.headers();
-        let s3_header = headers.iter().any(|(name, _)| name.starts_with("x-amz-"));
-        let xml = headers
-            .get("content-type")
-            .is_some_and(|kind| kind.contains("xml") && !kind.contains("html"));
-        s3_header || xml
+    fn sign_in_refused(&self, wrong_secret: bool) -> Error {
+        let (host, key) = (self.host(), &self.keys.access_key);
+        let what = if wrong_secret {
+            format!("{host} says that the secret of {key} is wrong")
+        } else {
+            format!("{host} doesn't accept the access key {key}")
+        };
+        let name = &self.profile.name;
+        Error::new(
+            Code::SignIn,
+            what,
+            format!(
+                "Correct the keys of the profile «{name}»: remove it and add it again, or sign in anew."
+            ),
+        )
+    }
+
+    fn wrong_region(&self, right: Option<&str>) -> Error {
+        let hint = match right {
+            Some(region) => format!("Use --region {region} for this profile."),
+            None => {
+                "Give the profile the region that the provider shows for the bucket.".to_owned()
+            }
+        };
+        let Profile { bucket, region, .. } = &self.profile;
+        Error::new(
+            Code::WrongRegion,
+            format!("the bucket «{bucket}» isn't in the region {region}"),
+            hint,
+        )
     }
 
     fn no_answer(&self, cause: &str) -> Error {
@@ -174,14 +175,6 @@ impl Bucket {
         )
     }
 
-    pub(super) fn storage(&self, message: &str) -> Error {
-        Error::new(
-            Code::Storage,
-            message,
-            "Try again; `lapse profile check` says what this storage can do.",
-        )
-    }
-
     pub(super) fn no_such_object(&self, key: &str) -> Error {
         let name =
             if key.is_empty() { String::new() } else { format!(" «{}»", key.escape_debug()) };
@@ -203,4 +196,22 @@ impl Bucket {
     fn host(&self) -> &str {
         &self.profile.endpoint.authority
     }
+}
+
+/// Every S3 server that we know sends one of these; a portal or a plain web server doesn't.
+fn speaks_s3(raw: &HttpResponse) -> bool {
+    let headers = raw.headers();
+    let s3_header = headers.iter().any(|(name, _)| name.starts_with("x-amz-"));
+    let xml = headers
+        .get("content-type")
+        .is_some_and(|kind| kind.contains("xml") && !kind.contains("html"));
+    s3_header || xml
+}
+
+pub(super) fn storage(message: &str) -> Error {
+    Error::new(
+        Code::Storage,
+        message,
+        "Try again; `lapse profile check` says what this storage can do.",
+    )
 }

@@ -113,7 +113,7 @@ pub(crate) async fn ask(
     while body.len() < MOST_BODY {
         match tokio::time::timeout(ANSWER, stream.frame()).await {
             Ok(Some(Ok(frame))) => {
-                body.extend_from_slice(frame.data_ref().map_or(&[], |data| data))
+                body.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
             }
             Ok(None) => break,
             Ok(Some(Err(error))) => return Err(error.to_string()),

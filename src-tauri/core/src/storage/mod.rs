@@ -75,7 +75,7 @@ impl Bucket {
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(http::CONNECT)
-                    .read_timeout(Duration::from_secs(60))
+                    .read_timeout(Duration::from_mins(1))
                     .build(),
             )
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
@@ -107,16 +107,14 @@ impl Bucket {
     /// Whether the bucket is there and may be used. Some servers make a missing bucket at the first PUT,
     /// so this comes before it.
     pub async fn check_exists(&self) -> Result<()> {
-        let answer = self.client.head_bucket().bucket(&self.profile.bucket).send().await;
-        let Err(error) = answer.map_err(|error| self.explain("look at the bucket", error)) else {
-            return Ok(());
-        };
-        if error.code != Code::AccessDenied && error.code != Code::NotS3 {
-            return Err(error);
-        }
-        // The answer to a HEAD has no body, so it can't say whether the key is wrong, the secret, or only
-        // the right to ask. A listing of nothing says it.
-        let request = self.client.list_objects_v2().bucket(&self.profile.bucket).max_keys(0);
+        // A listing, since the answer to a HEAD has no body: it can't say whether the key, the secret, the
+        // region or only a right is wrong, and a portal's 200 looks like a bucket's.
+        let request = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.profile.bucket)
+            .prefix(&self.profile.prefix)
+            .max_keys(1);
         request.send().await.map(drop).map_err(|error| self.explain("look at the bucket", error))
     }
 
@@ -248,7 +246,7 @@ impl Bucket {
         let bytes = body
             .collect()
             .await
-            .map_err(|error| self.storage("the object broke off").caused_by(error))?;
+            .map_err(|error| fault::storage("the object broke off").caused_by(error))?;
         Ok(bytes.to_vec())
     }
 

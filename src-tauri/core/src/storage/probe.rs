@@ -1,5 +1,6 @@
 //! Finds out on the real bucket what a table of providers can't know, with throw-away objects.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
@@ -56,6 +57,8 @@ pub struct Finding {
 const FOLDER: &str = ".lapse-check";
 /// Throw-away objects this old are leftovers of a check that was cut off; younger ones may be another computer's.
 const LEFTOVER: SignedDuration = SignedDuration::from_hours(1);
+/// Between the fields of a form.
+const BOUNDARY: &str = "lapse-check-7d1f0c";
 const BODY: &[u8] = b"Lapse checks this bucket. This object may be deleted.\n";
 /// The smallest part that S3 takes before the last one.
 const PART: usize = 5 * 1024 * 1024;
@@ -389,14 +392,15 @@ impl Probe<'_> {
         let signature = calculate_signature(signing_key, policy.as_bytes());
         fields.extend([("policy", policy.as_str()), ("x-amz-signature", &signature)]);
 
-        const BOUNDARY: &str = "lapse-check-7d1f0c";
         let mut body = String::new();
         for (name, value) in fields {
-            body += &format!(
+            let _ = write!(
+                body,
                 "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
             );
         }
-        body += &format!(
+        let _ = write!(
+            body,
             "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"\r\nContent-Type: text/plain\r\n\r\n{}\r\n--{BOUNDARY}--\r\n",
             "x".repeat(size)
         );

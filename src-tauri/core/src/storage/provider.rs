@@ -45,7 +45,7 @@ pub struct Provider {
 }
 
 /// `SigV4` allows no longer link than this.
-pub const SEVEN_DAYS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+pub const SEVEN_DAYS: Duration = Duration::from_hours(7 * 24);
 
 const ANY: Provider = Provider {
     id: "other",

@@ -100,7 +100,7 @@ fn no_secret_and_no_signature_is_written_down_anywhere() {
             .any(|(place, bytes)| place == "a command line" && contains(bytes, b"--secret-stdin"))
     );
     assert!(
-        written.iter().any(|(place, bytes)| place == "standard error" && contains(bytes, b"TRACE")),
+        written.iter().any(|(place, bytes)| place == "standard error" && contains(bytes, b"DEBUG lapse_core")),
         "no log was written"
     );
 }

@@ -42,7 +42,7 @@ fn a_profile_is_added_used_checked_and_removed() {
         "tampered_link",
         "other_object",
         "private",
-        "two_parts",
+        "multipart",
     ] {
         assert_eq!(verdict(name), "pass", "{name}");
     }

@@ -21,3 +21,4 @@ mod expiry;
 mod forgery;
 mod kill;
 mod state;
+mod storage;

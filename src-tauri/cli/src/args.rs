@@ -72,12 +72,6 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
-    /// Keep what standard input holds on the clipboard until something else is copied
-    #[command(hide = true)]
-    HoldClipboard {
-        /// Let go after this time
-        seconds: u64,
-    },
 }
 
 #[derive(Debug, clap::Args)]

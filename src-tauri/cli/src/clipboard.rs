@@ -4,14 +4,13 @@
 //! `lapse` ends at once. So a child keeps them: it gets the text by a pipe, never as an argument.
 
 use std::io::{Read as _, Write as _};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use arboard::Clipboard;
-use lapse_core::{Code, Error};
 
-use crate::commands::Outcome;
-
+/// The word that makes a `lapse` the child that holds the clipboard.
+const HOLDER: &str = "hold-clipboard";
 /// How often the child looks whether it still holds the clipboard.
 #[cfg(target_os = "linux")]
 const LOOK: Duration = Duration::from_secs(2);
@@ -43,7 +42,7 @@ fn has_one() -> bool {
 fn start_holder(text: &str, seconds: u64) -> bool {
     let Ok(program) = std::env::current_exe() else { return false };
     let child = Command::new(program)
-        .args(["hold-clipboard", &seconds.to_string()])
+        .args([HOLDER, &seconds.to_string()])
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -53,25 +52,28 @@ fn start_holder(text: &str, seconds: u64) -> bool {
     child.stdin.take().is_some_and(|mut stdin| stdin.write_all(text.as_bytes()).is_ok())
 }
 
+/// For how long, if this process is the child. No command of a person's, so it isn't in [`crate::args`].
+pub(crate) fn is_holder() -> Option<u64> {
+    let mut words = std::env::args_os().skip(1);
+    (words.next()? == HOLDER).then_some(words.next()?.to_str()?.parse().ok()?)
+}
+
 /// The child: holds what standard input gave until something else is copied, or it is of no more use.
-pub(crate) fn hold(seconds: u64) -> Result<Outcome, Error> {
+pub(crate) fn hold(seconds: u64) -> ExitCode {
     // Own session: closing the terminal doesn't take the link away. It fails only where we have one.
     #[cfg(unix)]
     let _ = rustix::process::setsid();
-    let failed = |cause: String| {
-        Error::new(
-            Code::Usage,
-            format!("the clipboard can't be used: {cause}"),
-            "Copy the printed link by hand.",
-        )
-    };
     let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).map_err(|error| failed(error.to_string()))?;
-    let mut clipboard = Clipboard::new().map_err(|error| failed(error.to_string()))?;
-    set(&mut clipboard, &text).map_err(|error| failed(error.to_string()))?;
+    let (Ok(_), Ok(mut clipboard)) = (std::io::stdin().read_to_string(&mut text), Clipboard::new())
+    else {
+        return ExitCode::FAILURE;
+    };
+    if set(&mut clipboard, &text).is_err() {
+        return ExitCode::FAILURE;
+    }
     #[cfg(target_os = "linux")]
     stay_while_held(&mut clipboard, &text, Instant::now() + Duration::from_secs(seconds));
-    Ok(Outcome::Done)
+    ExitCode::SUCCESS
 }
 
 /// Until something else is copied, the screen is gone, or the link has ended.

@@ -21,6 +21,9 @@ use output::Output;
 const CLEARING_UP: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
+    if let Some(seconds) = clipboard::is_holder() {
+        return clipboard::hold(seconds);
+    }
     log_to_stderr();
     let args = match Args::try_parse() {
         Ok(args) => args,
@@ -51,10 +54,8 @@ fn main() -> ExitCode {
 }
 
 async fn run(command: Command, output: Output) -> Result<Outcome, Error> {
-    match &command {
-        Command::Completions { shell } => return Ok(commands::completions(*shell)),
-        Command::HoldClipboard { seconds } => return clipboard::hold(*seconds),
-        _ => {}
+    if let Command::Completions { shell } = command {
+        return Ok(commands::completions(shell));
     }
     let program = std::env::current_exe().map_err(|error| {
         Error::new(Code::Disk, "lapse can't find its own program", "Call it by its full path.")

@@ -178,12 +178,13 @@ pub(crate) fn size(bytes: u64) -> String {
     if bytes < 1024 {
         return format!("{bytes} B");
     }
-    let mut tenths = u128::from(bytes) * 10 / 1024;
-    let mut unit = 0;
-    while tenths >= 10_240 && unit + 1 < UNITS.len() {
-        tenths /= 1024;
+    let (mut whole, mut unit) = (1024, 0);
+    while bytes / whole >= 1024 && unit + 1 < UNITS.len() {
+        whole *= 1024;
         unit += 1;
     }
+    let (bytes, whole) = (u128::from(bytes), u128::from(whole));
+    let tenths = (bytes * 10 + whole / 2) / whole;
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 

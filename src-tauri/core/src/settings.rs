@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn broken_file_is_told_with_line_and_column_and_left_alone() {
         for (text, place) in [
-            ("use = \"work\nx", "line 1, column"),
+            ("use = \"work", "line 1, column"),
             ("a = 1\nb = = 2\n", "line 2, column 5"),
             (&WORK.replace("files", "x"), "line 4, column 1"),
             ("expires = \"8d\"\n", "line 1, column 1"),

@@ -95,7 +95,7 @@ async fn send_parts(
         .try_collect::<Vec<_>>();
     let sent = tokio::select! {
         sent = sending => sent,
-        () = stop => Err(Error::new(Code::Interrupted, "the upload was stopped", "Share the file again when you like.")),
+        () = stop => Err(stopped()),
     };
     let done = match sent {
         Ok(etags) => match source.check_unchanged() {
@@ -114,8 +114,13 @@ pub(crate) async fn send_stream(
     headers: &Headers,
     source: &mut (impl AsyncRead + Unpin),
     sink: &Arc<dyn Sink>,
+    stop: impl Future<Output = ()>,
 ) -> Result<Sent> {
-    let first = read_part(source).await?;
+    let mut stop = std::pin::pin!(stop);
+    let first = tokio::select! {
+        first = read_part(source) => first?,
+        () = &mut stop => return Err(stopped()),
+    };
     let mut size = first.len() as u64;
     if size < PART {
         let etag = bucket.put(key, headers, ByteStream::from(first), size).await?;
@@ -139,7 +144,10 @@ pub(crate) async fn send_stream(
         }
         bucket.complete_multipart(key, &upload, &etags).await
     };
-    let done = send_all().await;
+    let done = tokio::select! {
+        done = send_all() => done,
+        () = stop => Err(stopped()),
+    };
     let etag = give_up_if_failed(bucket, key, &upload, done).await?;
     Ok(Sent { size, etag })
 }
@@ -157,6 +165,10 @@ async fn give_up_if_failed(
         tracing::warn!(code = error.code.as_str(), "an unfinished upload couldn't be given up");
     }
     done
+}
+
+fn stopped() -> Error {
+    Error::new(Code::Interrupted, "the upload was stopped", "Share the file again when you like.")
 }
 
 async fn read_part(source: &mut (impl AsyncRead + Unpin)) -> Result<Bytes> {

@@ -47,7 +47,6 @@ pub(crate) async fn run(lapse: &Lapse, output: Output, command: Command) -> Resu
         Command::Profile { command } => profile::run(lapse, output, command).await,
         Command::Store { command } => store::command(lapse, output, command).await,
         Command::Completions { shell } => Ok(completions(shell)),
-        Command::HoldClipboard { seconds } => crate::clipboard::hold(seconds),
     }
 }
 

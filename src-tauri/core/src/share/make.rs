@@ -79,6 +79,7 @@ impl Lapse {
             }
         };
         (share.size, share.etag) = (sent.size, Some(sent.etag.clone()));
+        tracing::debug!(share = %share.id, size = sent.size, etag = sent.etag, "the object is there");
 
         let mut link = self.sign(&bucket, &share, expires)?;
         link.facts.disposition = Some(headers.disposition);
@@ -157,6 +158,7 @@ impl Lapse {
                     headers,
                     &mut tokio::io::stdin(),
                     &self.sink,
+                    self.interrupted(),
                 )
                 .await
             }
@@ -192,6 +194,7 @@ impl Lapse {
             None => {}
         }
         let Keys { access_key, .. } = bucket.keys();
+        tracing::debug!(share = %share.id, access_key, seconds, %now, "signing a link");
         Ok(Link {
             row: 0,
             facts: LinkFacts::new(bucket.profile(), &share.key, access_key, now, seconds),

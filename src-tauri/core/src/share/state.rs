@@ -109,13 +109,23 @@ impl Share {
         }
     }
 
-    /// Revoked means measured: a link that was seen to work after the revoke isn't revoked.
+    /// Revoked means measured: all links open the same object, so one that was refused since then proves it,
+    /// and one that still works disproves it. With no link left to ask, their time is over anyway.
     fn revoked(&self, at: Timestamp, now: Timestamp) -> State {
-        let works = self.links.iter().any(|link| {
-            link.facts.ends_at() > now
-                && matches!(link.checked, Some((when, Seen::Works)) if when >= at)
-        });
-        if works { State::Active } else { State::Revoked(at) }
+        let mut alive = self.links.iter().filter(|link| link.facts.ends_at() > now).peekable();
+        if alive.peek().is_none() {
+            return State::Revoked(at);
+        }
+        let since =
+            |link: &Link| link.checked.filter(|(when, _)| *when >= at).map(|(_, seen)| seen);
+        let seen: Vec<Seen> = alive.filter_map(since).collect();
+        if seen.contains(&Seen::Works) {
+            State::Active
+        } else if seen.iter().any(|seen| seen.is_refusal()) {
+            State::Revoked(at)
+        } else {
+            State::Unreachable(Unreachable::NoAnswer)
+        }
     }
 
     /// When the link that decides the state was last checked.

@@ -81,7 +81,18 @@ impl Bucket {
     pub async fn ask(&self, facts: &LinkFacts, keys: &Keys, size: u64) -> Result<Seen> {
         let url = facts.presign(keys)?;
         Ok(match self.fetch("GET", url.expose(), SdkBody::empty(), size > 0).await {
-            Ok(answer) => Seen::judge(&answer, self.profile.provider.refusals),
+            Ok(answer) => {
+                let seen = Seen::judge(&answer, self.profile.provider.refusals);
+                let (status, code) = (answer.status, answer.code);
+                tracing::debug!(
+                    host = facts.host,
+                    status,
+                    code,
+                    seen = seen.as_str(),
+                    "asked with a link"
+                );
+                seen
+            }
             Err(cause) => {
                 tracing::debug!(cause, "no answer about a link");
                 Seen::NotKnown

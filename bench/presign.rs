@@ -1,5 +1,9 @@
 //! `presign COUNT`: makes that many links, each to another object, and prints how many a second.
-#![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark that can't go on must stop, and prints")]
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark that can't go on must stop, and prints"
+)]
 
 use std::time::Instant;
 
@@ -9,7 +13,8 @@ use lapse_core::profile::{Draft, SignIn};
 use lapse_core::storage::{Keys, LinkFacts};
 
 fn main() {
-    let count: u32 = std::env::args().nth(1).and_then(|word| word.parse().ok()).expect("presign COUNT");
+    let count: u32 =
+        std::env::args().nth(1).and_then(|word| word.parse().ok()).expect("presign COUNT");
     let access_key = "AKIAIOSFODNN7EXAMPLE";
     let profile = Draft {
         name: "bench".to_owned(),
@@ -20,7 +25,10 @@ fn main() {
         ..Draft::default()
     };
     let profile = profile.build().expect("a good profile");
-    let keys = Keys::lasting(access_key, Sensitive::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()));
+    let keys = Keys::lasting(
+        access_key,
+        Sensitive::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
+    );
 
     let began = Instant::now();
     let mut length = 0;

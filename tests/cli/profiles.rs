@@ -326,6 +326,32 @@ fn a_server_with_a_certificate_of_its_own_is_trusted_by_its_file() {
 }
 
 #[test]
+fn ended_files_leave_the_bucket_as_the_profile_says() {
+    let lapse = Lapse::on(Server::SeaweedFs);
+    let config = lapse.home().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("clean_up = \"7d\"", "clean_up = \"at_end\"")).unwrap();
+    let files = ["unchanged", "changed", "foreign"].map(|name| lapse.file(name, name));
+    let ended = files.each_ref().map(|file| lapse.share(file, &["--expires", "1s"]));
+    let alive = lapse.share(&files[0], &[]);
+    let extended = lapse.share(&files[0], &["--expires", "1s"]);
+    lapse.run(["extend", &extended.id, "--expires", "1h"]).success();
+    // The bucket has the last copy of one file; under another key someone put an object of their own.
+    std::fs::write(&files[1], "now something else").unwrap();
+    lapse.s3("put_object", json!({"Key": ended[2].link.object().1, "Body": "theirs"})).unwrap();
+    ended[2].link.wait_for_end();
+
+    let next = lapse.share(&lapse.file("next", "next"), &[]);
+    let mut kept =
+        [&ended[1], &ended[2], &alive, &extended, &next].map(|share| share.link.object().1);
+    let mut keys = lapse.keys();
+    kept.sort();
+    keys.sort();
+    assert_eq!(keys, kept);
+    assert_eq!(lapse.state(&ended[0].id), "expired");
+}
+
+#[test]
 fn an_edited_profile_leaves_links_that_were_given_as_they_are() {
     let lapse = Lapse::on(Server::SeaweedFs);
     let share = lapse.share(&lapse.file("note.txt", "hello"), &[]);

@@ -213,7 +213,7 @@ pub(crate) fn sentence(known: &Known) -> String {
         }
         State::CutShort(_) => format!("stops {end}, the longest the provider allows, {checked}"),
         State::Expired => format!("ended {end}"),
-        State::Revoked(at) => format!("revoked {}", clock(*at)),
+        State::Revoked(at) => format!("since {}", clock(*at)),
         State::Unreachable(why) => {
             let why = match why {
                 Unreachable::ObjectGone => "the file isn't in the bucket",

@@ -56,6 +56,7 @@ pub(crate) async fn share(
         }
     }
     links.copy(output);
+    lapse.clean_up(args.profile.as_deref()).await;
     Ok(Outcome::of(failed, all))
 }
 

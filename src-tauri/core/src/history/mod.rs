@@ -141,14 +141,19 @@ impl History {
         self.select("ORDER BY s.created_at DESC, s.rowid DESC", [])
     }
 
-    /// Some shares of files whose last link ended before `end` and whose objects are still there.
-    pub(crate) fn uncleaned(&self, profile: &str, end: Timestamp) -> Result<Vec<Share>> {
+    /// The shares of files whose last link ended before `end` and whose objects are still there.
+    pub(crate) fn uncleaned(
+        &self,
+        profile: &str,
+        bucket: &str,
+        end: Timestamp,
+    ) -> Result<Vec<Share>> {
         self.select(
-            "WHERE s.profile = ?1 AND s.origin = 'file' AND s.etag IS NOT NULL
+            "WHERE s.profile = ?1 AND s.bucket = ?2 AND s.origin = 'file' AND s.etag IS NOT NULL
                AND s.revoked_at IS NULL AND s.cleaned_at IS NULL
-               AND (SELECT max(signed_at + seconds) FROM links WHERE share = s.id) <= ?2
-             ORDER BY s.created_at LIMIT 20",
-            params![profile, end.as_second()],
+               AND (SELECT max(signed_at + seconds) FROM links WHERE share = s.id) <= ?3
+             ORDER BY s.created_at",
+            params![profile, bucket, end.as_second()],
         )
     }
 

@@ -8,23 +8,31 @@ use crate::profile::CleanUp;
 use crate::storage::Bucket;
 use crate::{Code, Result};
 
+/// More than one share adds, and few enough that nobody waits for them.
+const AT_A_TIME: usize = 5;
+
 impl Lapse {
-    /// Cleans up a few objects of the bucket's profile. What can't be done now is done another time, so
-    /// nothing of it stands in the way of a share.
-    pub(super) async fn clean_up(&self, bucket: &Bucket) {
-        if let Err(error) = self.try_clean_up(bucket).await {
+    /// Cleans up a few objects of a profile (the one in use if none is named): for after a share. What can't
+    /// be done now is done another time.
+    pub async fn clean_up(&self, profile: Option<&str>) {
+        if let Err(error) = self.try_clean_up(profile).await {
             tracing::info!(code = error.code.as_str(), "ended shares stay in the bucket for now");
         }
     }
 
-    async fn try_clean_up(&self, bucket: &Bucket) -> Result<()> {
-        let CleanUp::Days(days) = bucket.profile().clean_up else { return Ok(()) };
-        let end = bucket.clock().now() - SignedDuration::from_hours(24 * i64::from(days));
-        for share in self.history.uncleaned(&bucket.profile().name, end)? {
-            if share.bucket == bucket.profile().bucket && still_on_disk(&share) {
-                delete_if_same(bucket, &share).await?;
-                self.history.set_cleaned(&share.id, bucket.clock().now())?;
-            }
+    async fn try_clean_up(&self, profile: Option<&str>) -> Result<()> {
+        let profile = self.profile(profile).await?;
+        let CleanUp::Days(days) = profile.clean_up else { return Ok(()) };
+        let end = self.clock(&profile)?.now() - SignedDuration::from_hours(24 * i64::from(days));
+        let mut due = self.history.uncleaned(&profile.name, &profile.bucket, end)?;
+        due.retain(still_on_disk);
+        if due.is_empty() {
+            return Ok(());
+        }
+        let bucket = self.bucket(profile).await?;
+        for share in due.iter().take(AT_A_TIME) {
+            delete_if_same(&bucket, share).await?;
+            self.history.set_cleaned(&share.id, bucket.clock().now())?;
         }
         Ok(())
     }

@@ -89,7 +89,6 @@ impl Lapse {
         self.keep_clock(&bucket)?;
         share.links.push(link);
         self.tell_reach(&bucket);
-        self.clean_up(&bucket).await;
         let state = share.state(bucket.clock().now());
         Ok(Shared { share, state, url })
     }

@@ -95,6 +95,12 @@ fn check_link(query: &Query, headers: &HeaderMap, now: Timestamp) -> S3Result<()
     refuse_token(
         query.has("X-Amz-Security-Token") || headers.contains_key("x-amz-security-token"),
     )?;
+    let signature = field("X-Amz-Signature")?;
+    if signature.len() != 64
+        || !signature.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    {
+        return Err(s3_error!(SignatureDoesNotMatch));
+    }
     let seconds = field("X-Amz-Expires")?;
     // `parse` alone would take a plus sign.
     let digits = seconds.bytes().all(|byte| byte.is_ascii_digit());

@@ -28,6 +28,19 @@ async fn unchanged_link_and_request_are_answered() {
 }
 
 #[tokio::test]
+async fn signature_of_another_shape_is_refused_as_a_wrong_one() {
+    let host = host_with_object().await;
+    let link = host.draft("GET", PATH).link();
+    let (front, right) = link.split_at(link.len() - 64);
+    for wrong in
+        ["", "0", &right[1..], &format!("{right}0"), &right.to_uppercase(), &"x".repeat(64)]
+    {
+        let answer = host.follow("GET", &format!("{front}{wrong}"), "").await;
+        assert_eq!((answer.status, answer.code()), (403, "SignatureDoesNotMatch"), "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn unsigned_request_is_refused() {
     let host = host_with_object().await;
     for (method, target) in

@@ -89,7 +89,7 @@ fn on_a_terminal(lapse: &Lapse, words: &str) -> String {
 
 /// The processes that hold this Lapse's clipboard.
 fn holders(lapse: &Lapse) -> usize {
-    let home = format!("LAPSE_HOME={}", lapse.home().display());
+    let home = format!("HOME={}", lapse.folder("home").display());
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     processes
         .filter(|process| {

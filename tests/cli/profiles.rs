@@ -394,3 +394,54 @@ fn private(file: &std::path::Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).unwrap();
 }
+
+#[test]
+fn a_ca_file_without_certificates_is_told() {
+    let lapse = Lapse::new();
+    let place = Server::SeaweedFs.place();
+    let bad = [
+        ("empty.pem", String::new()),
+        ("text.pem", "hello\n".to_owned()),
+        ("cut.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n".to_owned()),
+        ("odd.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned()),
+    ];
+    for (name, text) in &bad {
+        let file = lapse.file(name, text);
+        assert_ca_file_fails(&lapse, &place, &file);
+    }
+    assert_ca_file_fails(&lapse, &place, std::path::Path::new("missing.pem"));
+    Output::of(&mut lapse.any(&["mkfifo", "pipe.pem"])).success();
+    assert_ca_file_fails(&lapse, &place, std::path::Path::new("pipe.pem"));
+}
+
+fn assert_ca_file_fails(lapse: &Lapse, place: &Place, file: &std::path::Path) {
+    let words =
+        ["profile", "add", "work", "--endpoint", "https://127.0.0.1:1", "--bucket", "files"];
+    let output = Output::of(
+        lapse
+            .command(words)
+            .args(["--access-key", &place.user.access_key, "--json", "--ca-file"])
+            .arg(file)
+            .env("LAPSE_SECRET_ACCESS_KEY", &place.user.secret_key),
+    );
+    let code = output.error_code();
+    assert_eq!(
+        (output.code, code.as_str()),
+        (Some(1), "certificate"),
+        "{} {output:#?}",
+        file.display()
+    );
+}
+
+#[test]
+fn a_wrong_secret_says_nothing_about_links() {
+    let lapse = Lapse::on(Server::SeaweedFs);
+    let share = lapse.share(&lapse.file("note.txt", "hello"), &[]);
+    let wrong = Output::of(
+        lapse.command(["check", &share.id, "--json"]).env("LAPSE_SECRET_ACCESS_KEY", "wrong"),
+    );
+    assert_eq!(wrong.code, Some(1), "{wrong:#?}");
+    let seen = lapse.run(["show", &share.id, "--json"]).success().json();
+    assert_eq!(seen["links"][0]["seen"], "not_known");
+    assert_eq!(lapse.checked_state(&share.id), "active");
+}

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::Stdio;
+use std::time::Duration;
 
 use lapse_tests::{Lapse, Link, Output, Server, Share, bytes, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
@@ -18,6 +19,18 @@ fn the_link_alone_is_on_standard_output() {
         Some("86400"),
         "a day, if nothing is said"
     );
+}
+
+#[test]
+fn a_link_that_could_not_be_printed_is_told() {
+    let lapse = Lapse::new();
+    lapse.file("note.txt", "hello");
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = lapse.command(["share", "note.txt", "--json"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.lines().last().unwrap().contains("\"code\":\"disk\""), "{told}");
+    assert_eq!(lapse.run(["list", "--json"]).success().lines().len(), 1);
 }
 
 #[test]
@@ -243,4 +256,50 @@ fn a_share_on_a_terminal_draws_a_bar_and_in_a_pipe_none() {
     ]));
     assert_eq!(terminal.code, Some(0), "{terminal:?}");
     assert!(terminal.stdout.contains("data.bin") && terminal.stdout.contains('\r'), "{terminal:?}");
+}
+
+#[test]
+fn what_is_said_of_a_link_is_said_of_the_one_that_is_given() {
+    let lapse = Lapse::new();
+    let first = lapse.share(&lapse.file("note.txt", "hello"), &["--expires", "7d"]);
+    let told = |words: &[&str]| {
+        let share = Share::of(lapse.run(words).success().json());
+        assert_eq!(share.expires_at(), share.link.ends_at(), "{words:?}");
+        share.link
+    };
+    let short = told(&["extend", &first.id, "--expires", "15m", "--json"]);
+    assert_ne!(short.ends_at(), first.link.ends_at());
+    assert_eq!(told(&["link", &first.id, "--json"]), first.link);
+}
+
+#[test]
+fn a_proxy_is_not_shown_what_stays_on_this_computer() {
+    let mut lapse = Lapse::new();
+    for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+        lapse.set(name, "http://127.0.0.1:9");
+    }
+    let share = lapse.share(&lapse.file("note.txt", "hello"), &[]);
+    assert_eq!(lapse.checked_state(&share.id), "active");
+}
+
+#[test]
+fn a_share_that_is_still_being_uploaded_is_not_said_to_be_revoked() {
+    let lapse = Lapse::new();
+    let mut child = lapse
+        .command(["share", "-", "--name", "slow.txt", "--no-copy"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let id = wait_for("the share's row", Duration::from_secs(20), || {
+        let list = lapse.run(["list", "--json"]).success().lines();
+        Some(list.first()?["id"].as_str()?.to_owned())
+    });
+    let revoked = lapse.run(["revoke", &id, "--json"]);
+    assert_eq!((revoked.code, revoked.error_code().as_str()), (Some(1), "not_active"));
+    assert!(revoked.error()["message"].as_str().unwrap().contains("still being uploaded"));
+    drop(child.stdin.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(lapse.state(&id), "active");
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use lapse_tests::{Lapse, Link, Output, wait_for};
+use lapse_tests::leaks::contains;
+use lapse_tests::{Lapse, Link, Output, Share, wait_for};
 use rustix::process::{Pid, Signal, getsid, kill_process, test_kill_process};
 use serde_json::json;
 
@@ -193,4 +194,25 @@ fn without_lapse_home_the_systems_own_folders_are_used() {
         lapse_tests::leaks::files(&home)
     );
     Output::of(lapse.command(["store", "stop"]).env_remove("LAPSE_HOME")).success();
+}
+
+#[test]
+fn a_relative_lapse_home_is_one_place_for_both_processes() {
+    let lapse = Lapse::new();
+    lapse.file("note.txt", "hello");
+    let run = |words: &[&str]| Output::of(lapse.command(words).env("LAPSE_HOME", "here")).success();
+    let share = Share::of(run(&["share", "note.txt", "--json"]).json());
+    share.link.get().assert_gives(b"hello", "note.txt");
+    assert!(lapse.folder("files").join("here/store/index.db").exists());
+    run(&["store", "stop"]);
+}
+
+#[test]
+fn the_background_store_is_told_no_secret() {
+    let mut lapse = Lapse::new();
+    lapse.set("LAPSE_SECRET_ACCESS_KEY", "sentinel-of-this-test");
+    lapse.share(&lapse.file("note.txt", "hello"), &[]);
+    let environ = std::fs::read(format!("/proc/{}/environ", lapse.store_pid())).unwrap();
+    assert!(!contains(&environ, b"sentinel-of-this-test"));
+    assert!(contains(&environ, b"LAPSE_HOME="));
 }

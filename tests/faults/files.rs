@@ -42,6 +42,22 @@ fn what_is_not_a_file_is_told() {
 }
 
 #[test]
+fn a_file_that_the_system_makes_up_is_told() {
+    assert_fails(&Lapse::new(), "/proc/version", "not_a_file");
+}
+
+#[test]
+fn a_name_of_any_length_is_cut_at_once() {
+    let lapse = Lapse::new();
+    let file = lapse.file("note.txt", "hello");
+    let name = format!("{}.pdf", "long ".repeat(24_000));
+    let share = lapse.share(&file, &["--name", &name]);
+    let kept = share.json["name"].as_str().unwrap();
+    assert!(kept.len() <= 255 && kept.starts_with("long"), "{kept}");
+    assert_eq!(kept.rsplit('.').next(), Some("pdf"));
+}
+
+#[test]
 fn a_file_that_may_not_be_read_is_told() {
     let lapse = Lapse::new();
     let file = lapse.file("closed.txt", "x");

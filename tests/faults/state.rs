@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lapse_tests::{Lapse, Output};
+use lapse_tests::{Lapse, Output, clocks};
 
 fn assert_fails(lapse: &Lapse, words: &[&str], code: &str) -> Output {
     let json = lapse.run(words.iter().copied().chain(["--json"]));
@@ -121,5 +121,45 @@ fn a_port_that_is_taken_is_told_and_links_keep_theirs() {
     );
     drop(taken);
     lapse.run(["share", "note.txt"]).success();
+    share.link.get().assert_gives(b"hello", "note.txt");
+}
+
+#[test]
+fn a_store_whose_index_is_gone_keeps_its_objects() {
+    let lapse = used();
+    lapse.run(["store", "stop"]).success();
+    let store = lapse.home().join("store");
+    for name in ["index.db", "index.db-wal", "index.db-shm"] {
+        let _ = std::fs::remove_file(store.join(name));
+    }
+    let output = lapse.run(["share", "note.txt", "--json"]);
+    assert_eq!((output.code, output.error_code().as_str()), (Some(1), "store"), "{output:#?}");
+    assert!(output.error()["message"].as_str().unwrap().contains("index"), "{output:#?}");
+    assert_eq!(std::fs::read_dir(store.join("blobs")).unwrap().count(), 1);
+}
+
+#[test]
+fn what_is_no_configuration_file_is_told_at_once() {
+    let lapse = Lapse::new();
+    std::fs::create_dir_all(lapse.home()).unwrap();
+    Output::of(lapse.any(&["mkfifo"]).arg(lapse.home().join("config.toml"))).success();
+    let output = lapse.run(["profile", "list", "--json"]);
+    assert_eq!((output.code, output.error_code().as_str()), (Some(1), "config"), "{output:#?}");
+}
+
+#[test]
+fn a_clock_that_was_wrong_for_a_while_costs_no_file() {
+    let lapse = Lapse::new();
+    let share = lapse.share(&lapse.file("note.txt", "hello"), &[]);
+    lapse.file("other.txt", "other");
+    for _ in 0..2 {
+        lapse.run(["store", "stop"]).success();
+        let ahead =
+            |words: &[&str]| Output::of(lapse.command(words).envs(clocks::off_by("+9d"))).success();
+        ahead(&["share", "other.txt"]);
+        ahead(&["share", "other.txt"]);
+        lapse.run(["store", "stop"]).success();
+        lapse.run(["share", "other.txt"]).success();
+    }
     share.link.get().assert_gives(b"hello", "note.txt");
 }

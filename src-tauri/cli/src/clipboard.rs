@@ -41,7 +41,17 @@ fn has_one() -> bool {
 
 fn start_holder(text: &str, seconds: u64) -> bool {
     let Ok(program) = std::env::current_exe() else { return false };
-    let child = Command::new(program)
+    // It may live for days: what our caller left open (a lock, a pipe) or told us (a secret) isn't for it.
+    #[cfg(unix)]
+    close_fds::set_fds_cloexec(3, &[]);
+    let mut command = Command::new(program);
+    command.env_clear();
+    for name in ["HOME", "DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    let child = command
         .args([HOLDER, &seconds.to_string()])
         .current_dir("/")
         .stdin(Stdio::piped())

@@ -12,6 +12,9 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use lapse_core::{Code, Error, Home, KeychainChoice, Lapse, Options, StoreHost};
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use args::{Args, Command};
 use commands::Outcome;
@@ -43,7 +46,9 @@ fn main() -> ExitCode {
             }
         };
     let code = match runtime.block_on(run(command, output)) {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Done) => {
+            output::unprinted().map_or(ExitCode::SUCCESS, |error| output.fail(&error))
+        }
         Ok(Outcome::Failed) => ExitCode::from(1),
         Ok(Outcome::Partly) => ExitCode::from(3),
         Err(error) => output.fail(&error),
@@ -70,27 +75,25 @@ async fn run(command: Command, output: Output) -> Result<Outcome, Error> {
     if let Command::Store { command: args::Store::Run { background } } = command {
         return commands::store::run(&lapse, output, background).await;
     }
+    let uploads = matches!(command, Command::Share(_));
     let mut work = std::pin::pin!(commands::run(&lapse, output, command));
     tokio::select! {
         outcome = &mut work => outcome,
-        () = interrupted() => {
+        () = commands::store::told_to_stop() => {
             lapse.interrupt();
             // An upload gives its parts up; anything else is simply dropped.
-            let _ = tokio::time::timeout(CLEARING_UP, work).await;
-            Err(Error::new(Code::Interrupted, "stopped", "Nothing that was shared before has changed."))
+            if uploads {
+                let _ = tokio::time::timeout(CLEARING_UP, work).await;
+            }
+            Err(Error::new(Code::Interrupted, "stopped", "`lapse list` shows what was done before."))
         }
-    }
-}
-
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 
 /// Only where `RUST_LOG` asks for it, and never wider than secrets allow.
 fn log_to_stderr() {
     let Ok(wanted) = std::env::var("RUST_LOG") else { return };
-    let filter = tracing_subscriber::EnvFilter::new(lapse_core::log_filter(&wanted));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter = EnvFilter::new(wanted).and(filter_fn(lapse_core::may_log));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(filter);
+    tracing_subscriber::registry().with(lines).init();
 }

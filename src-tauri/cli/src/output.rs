@@ -2,13 +2,16 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use lapse_core::share::{Known, Share, State, Unreachable};
+use lapse_core::share::{Known, Link, Share, Shared, State, Unreachable};
 use lapse_core::{Code, Error};
 use serde::Serialize;
 use serde_json::{Value, json};
+
+static UNPRINTED: OnceLock<io::Error> = OnceLock::new();
 
 /// Where results and errors go.
 #[derive(Debug, Clone, Copy)]
@@ -82,8 +85,22 @@ pub(crate) fn start() {
 
 /// A line of results.
 pub(crate) fn line(text: &str) {
+    if let Err(error) = writeln!(io::stdout(), "{text}") {
+        let _ = UNPRINTED.set(error);
+    }
+}
+
+/// What kept results from being printed, if anything did.
+pub(crate) fn unprinted() -> Option<Error> {
+    let cause = UNPRINTED.get()?;
     // A reader that closed its end has what it wanted.
-    let _ = writeln!(io::stdout(), "{text}");
+    (cause.kind() != io::ErrorKind::BrokenPipe).then(|| {
+        Error::new(
+            Code::Disk,
+            format!("what was done couldn't be printed: {cause}"),
+            "Look where standard output goes; `lapse list` shows what is shared, `lapse link ID` prints a link again.",
+        )
+    })
 }
 
 /// One JSON object on a line.
@@ -94,26 +111,31 @@ pub(crate) fn json_line(value: &impl Serialize) {
 }
 
 /// A share, with its link where there is one to give.
-pub(crate) fn share_line(share: &Share, state: &State, url: Option<&str>) {
-    json_line(&share_json(share, state, url));
+pub(crate) fn share_line(shared: &Shared) {
+    let Shared { share, state, link, url } = shared;
+    json_line(&share_json(share, state, Some(link), Some(url.expose())));
 }
 
 pub(crate) fn share_line_with(known: &Known, more: Value) {
-    let mut value = json!(share_json(&known.share, &known.state, None));
+    let mut value = json!(share_json(&known.share, &known.state, known.link.as_ref(), None));
     if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
         value.extend(more);
     }
     json_line(&value);
 }
 
-fn share_json<'a>(share: &'a Share, state: &'a State, url: Option<&'a str>) -> ShareJson<'a> {
-    let link = share.link();
+fn share_json<'a>(
+    share: &'a Share,
+    state: &'a State,
+    link: Option<&Link>,
+    url: Option<&'a str>,
+) -> ShareJson<'a> {
     ShareJson {
         id: share.id.as_str(),
         name: &share.name,
         size: share.size,
         url,
-        expires_at: share.ends_at().map(|at| at.to_string()),
+        expires_at: link.map(|link| link.facts.ends_at().to_string()),
         limited_by: link.and_then(|link| link.limited_by),
         profile: &share.profile,
         state,
@@ -159,7 +181,8 @@ fn usage_parts(text: &str) -> (String, String) {
     let joined = joined.strip_prefix("error: ").unwrap_or(&joined);
     // Our parsers' errors carry their own hint, behind clap's «invalid value … for …:».
     if joined.starts_with("invalid value")
-        && let Some((_, ours)) = joined.split_once(">': ").or_else(|| joined.split_once(">...': "))
+        && let Some((_, place)) = joined.split_once("' for '")
+        && let Some((_, ours)) = place.split_once("': ")
         && let Some((message, hint)) = ours.split_once(". ")
     {
         return (message.to_owned(), hint.to_owned());
@@ -199,7 +222,7 @@ pub(crate) fn clock(at: Timestamp) -> String {
 
 /// One sentence about a state.
 pub(crate) fn sentence(known: &Known) -> String {
-    let end = known.share.ends_at().map(clock).unwrap_or_default();
+    let end = known.link.as_ref().map(|link| clock(link.facts.ends_at())).unwrap_or_default();
     let checked = match known.share.checked_at() {
         Some(at) => format!("checked {}", clock(at)),
         None => "not checked".to_owned(),
@@ -219,7 +242,7 @@ pub(crate) fn sentence(known: &Known) -> String {
                 Unreachable::ObjectGone => "the file isn't in the bucket",
                 Unreachable::KeyOff => "the key that signed it is off",
                 Unreachable::Refused => "the storage refuses it",
-                Unreachable::NoAnswer => "the storage didn't answer",
+                Unreachable::NoAnswer => "the storage gave no clear answer",
             };
             format!("{why}, {checked}")
         }

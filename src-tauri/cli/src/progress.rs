@@ -49,8 +49,9 @@ impl Sink for Screen {
             }
             Event::UploadEnded => self.set_bar(None),
             Event::Notice { text, .. } => self.say(&format!("lapse: {text}")),
-            Event::Probed(finding) => {
-                self.say(&format!("  {}  {}", finding.verdict.label(), finding.text));
+            // These are results, told as they come.
+            Event::Probed(finding) if !self.json => {
+                output::line(&format!("  {}  {}", finding.verdict.label(), finding.text));
             }
             _ => {}
         }

@@ -10,11 +10,21 @@ use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::config_bag::ConfigBag;
 use jiff::{SignedDuration, Timestamp};
 
 /// `Date` has whole seconds and the answer took time to arrive: less than this is no difference.
 const NOISE: i64 = 2;
+
+/// Every S3 server that we know sends one of these; a portal or a plain web server doesn't.
+pub(crate) fn is_of_s3(headers: &Headers) -> bool {
+    let own = headers.iter().any(|(name, _)| name.starts_with("x-amz-") || name == "etag");
+    let xml = headers
+        .get("content-type")
+        .is_some_and(|kind| kind.contains("xml") && !kind.contains("html"));
+    own || xml
+}
 
 /// A clock shared by all that talk to one storage.
 #[derive(Debug, Clone, Default)]
@@ -58,7 +68,9 @@ impl Intercept for ServerClock {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(date) = context.response().headers().get("date") {
+        let headers = context.response().headers();
+        // A portal's clock is nobody's.
+        if let Some(date) = headers.get("date").filter(|_| is_of_s3(headers)) {
             self.learn(date);
         }
         Ok(())

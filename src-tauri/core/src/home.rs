@@ -41,6 +41,16 @@ impl Home {
         Ok(Self { config, data })
     }
 
+    /// The folder that holds everything, if there is just one.
+    pub(crate) fn in_one_folder(&self) -> Option<&Path> {
+        (self.config == self.data).then_some(self.data.as_path())
+    }
+
+    /// Held by whoever changes the configuration.
+    pub(crate) fn config_lock(&self) -> PathBuf {
+        self.config.join("config.lock")
+    }
+
     /// Profiles, folders and preferences.
     pub fn config_file(&self) -> PathBuf {
         self.config.join("config.toml")

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tracing::{Level, Metadata};
 
 use crate::clock::ServerClock;
 use crate::event::{Event, Sink};
@@ -17,7 +18,7 @@ use crate::storage::{Bucket, Keys, keychain_error, sign_in};
 use crate::{Code, Error, Result};
 
 /// The environment variable that names the passphrase file.
-const PASSPHRASE_FILE: &str = "LAPSE_PASSPHRASE_FILE";
+pub(crate) const PASSPHRASE_FILE: &str = "LAPSE_PASSPHRASE_FILE";
 
 /// Where secrets are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +84,11 @@ impl Lapse {
         self.stop.send_replace(true);
     }
 
+    /// Whether [`Self::interrupt`] was called: what hasn't begun shouldn't.
+    pub fn is_interrupted(&self) -> bool {
+        *self.stop.borrow()
+    }
+
     pub(crate) async fn interrupted(&self) {
         // The sender lives in `self`, so waiting can't fail.
         let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
@@ -95,6 +101,17 @@ impl Lapse {
     /// config.toml as it stands now.
     pub fn settings(&self) -> Result<Settings> {
         Settings::read(&self.home.config_file())
+    }
+
+    /// Changes config.toml as it stands now: nobody else's change is lost.
+    fn change_settings(&self, change: impl FnOnce(&mut Settings) -> Result<()>) -> Result<()> {
+        let path = self.home.config_lock();
+        let failed = |error| Error::disk("write", &path, error);
+        let lock = crate::home::create_private_file(&path).map_err(failed)?;
+        lock.lock().map_err(failed)?;
+        let mut settings = self.settings()?;
+        change(&mut settings)?;
+        settings.write()
     }
 
     /// The profile of a name, or the one in use. The local store is up when its profile is given.
@@ -153,17 +170,7 @@ impl Lapse {
         create_bucket: bool,
     ) -> Result<Profile> {
         let profile = draft.build()?;
-        let mut settings = self.settings()?;
-        if settings.names().contains(&profile.name) {
-            return Err(Error::new(
-                Code::ProfileExists,
-                format!("there is a profile «{}» already", profile.name),
-                format!(
-                    "Choose another name, or remove it first: lapse profile remove {}",
-                    profile.name
-                ),
-            ));
-        }
+        refuse_second(&self.settings()?, &profile.name)?;
         let keys = match (&profile.sign_in, &secret) {
             (SignIn::AccessKey(id), Some(secret)) => Keys::lasting(id, secret.clone()),
             _ => self.keys(&profile, None).await?,
@@ -179,17 +186,21 @@ impl Lapse {
         if let (SignIn::AccessKey(id), Some(secret)) = (&profile.sign_in, &secret) {
             self.keychain.set(&profile.secret_name(id), secret).await.map_err(keychain_error)?;
         }
-        settings.add(profile)?;
-        if settings.current() == LOCAL && settings.names().len() == 1 {
-            settings.use_profile(&profile.name)?;
-        }
+        self.change_settings(|settings| {
+            refuse_second(settings, &profile.name)?;
+            settings.add(profile)?;
+            if settings.current() == LOCAL && settings.names().len() == 1 {
+                settings.use_profile(&profile.name)?;
+            }
+            Ok(())
+        })?;
         self.keep_clock(&bucket)?;
         Ok(profile.clone())
     }
 
     /// Makes a profile the one in use.
     pub fn use_profile(&self, name: &str) -> Result<()> {
-        self.settings()?.use_profile(name)
+        self.change_settings(|settings| settings.use_profile(name))
     }
 
     /// Forgets a profile, and its secret unless another profile uses it. The bucket isn't touched. While links
@@ -202,7 +213,7 @@ impl Lapse {
                 "Stop it with `lapse store stop`; use another with `lapse profile use NAME`.",
             ));
         }
-        let mut settings = self.settings()?;
+        let settings = self.settings()?;
         if !settings.names().iter().any(|known| known == name) {
             return Err(no_such_profile(name));
         }
@@ -227,7 +238,7 @@ impl Lapse {
                 self.keychain.delete(&secret).await.map_err(keychain_error)?;
             }
         }
-        settings.remove(name)?;
+        self.change_settings(|settings| settings.remove(name))?;
         self.history.forget_findings(name)
     }
 
@@ -281,26 +292,64 @@ impl Lapse {
     }
 }
 
-/// A filter for `tracing` that a person's `RUST_LOG` can't widen to where secrets would be logged: the
-/// SDK's signer logs canonical requests, wires log headers and bodies.
-pub fn log_filter(wanted: &str) -> String {
-    const CAPS: &[&str] = &[
-        "aws_sigv4=info",
-        "aws_runtime=info",
-        "aws_config=info",
-        "aws_credential_types=info",
-        "aws_sdk_s3=info",
-        "aws_sdk_sts=info",
-        "aws_sdk_sso=info",
-        "aws_sdk_ssooidc=info",
-        "aws_smithy_runtime=info",
-        "aws_smithy_runtime_api=info",
-        "aws_smithy_http_client=info",
-        "hyper=info",
-        "hyper_util=info",
-        "rustls=info",
+fn refuse_second(settings: &Settings, name: &str) -> Result<()> {
+    if !settings.names().iter().any(|known| known == name) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::ProfileExists,
+        format!("there is a profile «{name}» already"),
+        format!("Choose another name, or remove it first: lapse profile remove {name}"),
+    ))
+}
+
+/// Whether a log line of this origin may be written, whatever a person's `RUST_LOG` asks for: the SDK's
+/// signer logs canonical requests, wires log headers and bodies, the store's protocol the signature it expected.
+pub fn may_log(metadata: &Metadata<'_>) -> bool {
+    const QUIET: &[&str] = &[
+        "aws_sigv4",
+        "aws_runtime",
+        "aws_config",
+        "aws_credential_types",
+        "aws_sdk_s3",
+        "aws_sdk_sts",
+        "aws_sdk_sso",
+        "aws_sdk_ssooidc",
+        "aws_smithy_runtime",
+        "aws_smithy_runtime_api",
+        "aws_smithy_http_client",
+        "h2",
+        "hyper",
+        "hyper_util",
+        "rustls",
     ];
-    let caps =
-        CAPS.iter().chain(keychain::LOG_CAP).chain(std::iter::once(&lapse_local_store::LOG_CAP));
-    caps.fold(wanted.to_owned(), |filter, cap| format!("{filter},{cap}"))
+    let origin = metadata.target().split("::").next().unwrap_or_default();
+    if origin == lapse_local_store::LOG_SILENT {
+        return false;
+    }
+    let quiet = QUIET.contains(&origin) || keychain::LOG_QUIET.contains(&origin);
+    !quiet || *metadata.level() <= Level::INFO
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::{Callsite, Level};
+
+    #[test]
+    fn no_filter_reaches_where_secrets_are_logged() {
+        // Each macro has the metadata of its place.
+        macro_rules! may {
+            ($target:literal, $level:expr) => {{
+                let callsite = tracing::callsite!(name: "x", kind: tracing::metadata::Kind::EVENT, target: $target, level: $level, fields: message);
+                super::may_log(callsite.metadata())
+            }};
+        }
+        assert!(may!("lapse_core::share", Level::TRACE));
+        assert!(may!("aws_smithy_runtime::client", Level::INFO));
+        assert!(may!("aws_smithy_runtime_more", Level::TRACE));
+        assert!(!may!("aws_smithy_runtime::client::orchestrator", Level::TRACE));
+        assert!(!may!("aws_sigv4", Level::DEBUG));
+        assert!(!may!("zbus::connection", Level::TRACE));
+        assert!(!may!("s3s::ops::signature", Level::ERROR));
+    }
 }

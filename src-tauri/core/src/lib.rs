@@ -20,5 +20,5 @@ mod transfer;
 pub use clock::ServerClock;
 pub use error::{Code, Error, Result};
 pub use home::Home;
-pub use lapse::{KeychainChoice, Lapse, Options, log_filter};
+pub use lapse::{KeychainChoice, Lapse, Options, may_log};
 pub use local::{Status as StoreStatus, StoreHost};

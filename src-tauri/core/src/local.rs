@@ -90,7 +90,7 @@ pub(crate) async fn ensure_up(home: &Home, host: &StoreHost) -> Result<String> {
                 "Start it with `lapse store run`.",
             ));
         };
-        match start_background(program).await? {
+        match start_background(program, home).await? {
             Hello::Ready(endpoint) => return Ok(endpoint),
             // Two starts at once: the other one won, and its store is as good as ours.
             Hello::Busy if began.elapsed() < START => {
@@ -112,7 +112,7 @@ pub(crate) async fn ensure_up(home: &Home, host: &StoreHost) -> Result<String> {
     }
 }
 
-async fn start_background(program: &Path) -> Result<Hello> {
+async fn start_background(program: &Path, home: &Home) -> Result<Hello> {
     let failed = |error: std::io::Error| {
         Error::new(
             Code::Store,
@@ -124,7 +124,15 @@ async fn start_background(program: &Path) -> Result<Hello> {
     // Whatever else our caller left open (a pipe, a lock) must not live on in the background.
     #[cfg(unix)]
     close_fds::set_fds_cloexec(3, &[]);
-    let child = Command::new(program)
+    let mut command = Command::new(program);
+    if let Some(folder) = home.in_one_folder() {
+        command.env("LAPSE_HOME", folder);
+    }
+    // It needs none of these, and lives for days.
+    for secret in [crate::lapse::PASSPHRASE_FILE, crate::storage::SECRET_FROM_ENV] {
+        command.env_remove(secret);
+    }
+    let child = command
         .args(["store", "run", "--background"])
         .current_dir(root())
         .stdin(Stdio::null())
@@ -213,7 +221,8 @@ async fn until_idle(running: &Running, history: &History) {
         tokio::time::sleep(LOOK).await;
         let activity = running.activity();
         let last = activity.last_request.unwrap_or(began);
-        let quiet = activity.under_way == 0 && Timestamp::now().duration_since(last) >= LINGER;
+        let busy = activity.under_way > 0 || history.has_upload_under_way();
+        let quiet = !busy && Timestamp::now().duration_since(last) >= LINGER;
         // A database that can't be read proves nothing: then the links stay up.
         let needed = history.has_live_links(LOCAL, Timestamp::now()).unwrap_or(true);
         if quiet && !needed {
@@ -231,6 +240,12 @@ pub(crate) async fn stop(home: &Home) -> Result<bool> {
     let dir = home.store();
     let host = || lapse_local_store::host_of(&dir).map_err(|error| store_error(&error));
     let Some(found) = host()? else { return Ok(false) };
+    #[cfg(not(unix))]
+    return Err(Error::new(
+        Code::Store,
+        "the local store can't be stopped from here on this system",
+        format!("End the process {} yourself.", found.pid),
+    ));
     #[cfg(unix)]
     {
         let pid = i32::try_from(found.pid).ok().and_then(rustix::process::Pid::from_raw);
@@ -268,7 +283,7 @@ pub(crate) fn store_error(error: &lapse_local_store::Error) -> Error {
             (Code::Disk, "Check the disk and the folder, then try again.")
         }
         Store::Newer { .. } => (Code::DatabaseNewer, "Update Lapse; the store was left as it is."),
-        Store::Corrupt { .. } => (
+        Store::Corrupt { .. } | Store::IndexGone(_) => (
             Code::Store,
             "Put a backup in its place, or move the store's folder away to start anew.",
         ),

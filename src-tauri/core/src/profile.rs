@@ -127,7 +127,7 @@ impl Draft {
         };
         if !is_plain(&region) {
             return Err(incomplete(
-                format!("«{region}» isn't a region"),
+                format!("«{}» isn't a region", region.escape_debug()),
                 "A region has letters, digits and hyphens, like eu-central-1.",
             ));
         }
@@ -142,6 +142,9 @@ impl Draft {
             }
         };
         check_bucket(&self.bucket)?;
+        if let Some(SignIn::AccessKey(id)) = &self.sign_in {
+            check_access_key(id)?;
+        }
         let sign_in = self.sign_in.ok_or_else(|| {
             incomplete(
                 "how to sign in isn't said".to_owned(),
@@ -182,6 +185,13 @@ impl Profile {
             ca_file: None,
             clean_up: CleanUp::DEFAULT,
         })
+    }
+
+    /// The same endpoint and sign-in with another bucket.
+    pub(crate) fn in_bucket(self, bucket: &str) -> Result<Self> {
+        check_bucket(bucket)?;
+        let path_style = self.path_style || bucket.contains('.');
+        Ok(Self { bucket: bucket.to_owned(), path_style, ..self })
     }
 
     /// Whether this is the store inside Lapse.
@@ -227,6 +237,14 @@ impl Endpoint {
             Some("https") => ("https", 443),
             _ => return Err(wrong()),
         };
+        let port_is_good = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") => true,
+            _ => authority.port_u16().is_some_and(|port| port != 0),
+        };
+        let host = authority.host();
+        if host.is_empty() || host.split('.').any(str::is_empty) || !port_is_good {
+            return Err(wrong());
+        }
         // Clients leave the scheme's own port out of Host, and Host is signed.
         let authority = match authority.port_u16() {
             Some(given) if given == port => authority.host().to_owned(),
@@ -266,7 +284,7 @@ fn check_name(name: &str) -> Result<()> {
             "Choose another name.",
         ));
     }
-    if name.is_empty() || name.len() > 64 || !plain {
+    if name.is_empty() || name.len() > 64 || !plain || name.starts_with('.') {
         return Err(incomplete(
             format!("«{}» can't name a profile", name.escape_debug()),
             "Use up to 64 letters, digits, dots, hyphens and underscores.",
@@ -278,10 +296,23 @@ fn check_name(name: &str) -> Result<()> {
 /// AWS's rules for bucket names, with the upper case and underscores that other servers allow.
 fn check_bucket(bucket: &str) -> Result<()> {
     let plain = bucket.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
-    if !(3..=255).contains(&bucket.len()) || !plain {
+    let steps = bucket.split('.').all(|step| !step.is_empty() && !step.starts_with('-'));
+    if !(3..=255).contains(&bucket.len()) || !plain || !steps {
         return Err(incomplete(
             format!("«{}» isn't a bucket's name", bucket.escape_debug()),
             "A bucket has at least 3 letters, digits, dots and hyphens; no slash, no s3://.",
+        ));
+    }
+    Ok(())
+}
+
+/// It stands in headers and, between slashes, in links.
+fn check_access_key(id: &str) -> Result<()> {
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | ',' | '"' | '\\');
+    if id.is_empty() || id.len() > 128 || !id.chars().all(plain) {
+        return Err(incomplete(
+            format!("«{}» isn't an access key's id", id.escape_debug()),
+            "Give the id that the provider shows, like AKIAIOSFODNN7EXAMPLE; the secret is asked for.",
         ));
     }
     Ok(())
@@ -325,6 +356,11 @@ mod tests {
             "https://x?y",
             "https://",
             "https://a b",
+            "http://:80",
+            "http://a..b",
+            "http://127.0.0.1:",
+            "http://127.0.0.1:99999",
+            "http://127.0.0.1:0",
         ] {
             assert!(Endpoint::parse(bad).is_err(), "{bad}");
         }
@@ -350,8 +386,12 @@ mod tests {
             Draft { name: "local".into(), ..draft.clone() },
             Draft { name: "a b".into(), ..draft.clone() },
             Draft { bucket: "s3://files".into(), ..draft.clone() },
+            Draft { bucket: "a..b".into(), ..draft.clone() },
             Draft { prefix: Some("a/../b".into()), ..draft.clone() },
             Draft { sign_in: None, ..draft.clone() },
+            Draft { sign_in: Some(SignIn::AccessKey("A\nB".into())), ..draft.clone() },
+            Draft { sign_in: Some(SignIn::AccessKey("A/B".into())), ..draft.clone() },
+            Draft { region: Some("eu\nx".into()), ..draft.clone() },
             Draft { provider: "r2".into(), ..draft.clone() },
         ] {
             assert!(broken.clone().build().is_err(), "{broken:?}");

@@ -11,6 +11,9 @@ use crate::profile::{Draft, LOCAL, Profile, SignIn};
 use crate::share::Expiry;
 use crate::{Code, Error, Result};
 
+/// No person writes more by hand.
+const LARGEST: u64 = 1024 * 1024;
+
 /// What the person chose, as it stood when it was read.
 #[derive(Debug)]
 pub struct Settings {
@@ -21,6 +24,14 @@ pub struct Settings {
 impl Settings {
     /// Reads the file; one that isn't there is an empty one.
     pub fn read(path: &Path) -> Result<Self> {
+        // A pipe or a device in its place could be read for ever.
+        if fs::metadata(path).is_ok_and(|found| !found.is_file() || found.len() > LARGEST) {
+            return Err(Error::new(
+                Code::Config,
+                format!("{} isn't a configuration file", path.display()),
+                "Put the right file in its place; Lapse has left this one as it is.",
+            ));
+        }
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
@@ -51,6 +62,27 @@ impl Settings {
                 broken(&self.path, text, start, &format!("profile «{name}»: {}", error.message))
                     .caused_by(error)
             })?;
+        }
+        if self.document.get("use").is_some_and(|item| !item.is_str()) {
+            return Err(broken(
+                &self.path,
+                text,
+                text.find("use").unwrap_or(0),
+                "use must be a profile's name",
+            ));
+        }
+        if self.document.get("profile").is_some_and(|item| !item.is_table_like()) {
+            return Err(broken(
+                &self.path,
+                text,
+                text.find("profile").unwrap_or(0),
+                "profile must be a table",
+            ));
+        }
+        let unknown = |name: &str| !["use", "expires", "profile"].contains(&name);
+        if let Some((name, _)) = self.document.iter().find(|(name, _)| unknown(name)) {
+            let what = format!("nothing is called «{}»", name.escape_debug());
+            return Err(broken(&self.path, text, text.find(name).unwrap_or(0), &what));
         }
         self.default_expiry().map_err(|error| {
             broken(&self.path, text, text.find("expires").unwrap_or(0), &error.message)
@@ -109,7 +141,7 @@ impl Settings {
         self.document.get("profile")?.as_table_like()?.get(name)?.as_table_like()
     }
 
-    /// Adds a profile and writes the file.
+    /// Adds a profile.
     pub fn add(&mut self, profile: &Profile) -> Result<()> {
         let mut table = Table::new();
         let mut set = |key: &str, text: &str| table.insert(key, value(text));
@@ -138,37 +170,38 @@ impl Settings {
         if let Some(profiles) = profiles.as_table_like_mut() {
             profiles.insert(&profile.name, Item::Table(table));
         }
-        self.write()
+        Ok(())
     }
 
-    /// Removes a profile and writes the file.
+    /// Removes a profile.
     pub fn remove(&mut self, name: &str) -> Result<()> {
         let profiles = self.document.get_mut("profile").and_then(Item::as_table_like_mut);
         profiles.and_then(|table| table.remove(name)).ok_or_else(|| no_such_profile(name))?;
         if self.current() == name {
             self.document.remove("use");
         }
-        self.write()
+        Ok(())
     }
 
-    /// Makes a profile the one in use and writes the file.
+    /// Makes a profile the one in use.
     pub fn use_profile(&mut self, name: &str) -> Result<()> {
         if name != LOCAL && self.table(name).is_none() {
             return Err(no_such_profile(name));
         }
         self.document["use"] = value(name);
-        self.write()
+        Ok(())
     }
 
     /// Whole or not at all: a new file takes the old one's place.
-    fn write(&self) -> Result<()> {
+    pub(crate) fn write(&self) -> Result<()> {
         let failed = |error| Error::disk("write", &self.path, error);
         // A file that is a link (a person's dotfiles) stays one: its target is replaced.
         let target = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         let fresh = target.with_extension(format!("toml.{}", std::process::id()));
         let mut file = create_private_file(&fresh).map_err(failed)?;
         let written = file
-            .write_all(self.document.to_string().as_bytes())
+            .set_len(0)
+            .and_then(|()| file.write_all(self.document.to_string().as_bytes()))
             .and_then(|()| file.sync_all())
             .and_then(|()| fs::rename(&fresh, &target));
         if let Err(error) = written {
@@ -219,6 +252,7 @@ mod tests {
         let mut settings = Settings::read(&path).expect("a good file");
         assert_eq!(settings.current(), "work");
         settings.use_profile(LOCAL).expect("local is always there");
+        settings.write().expect("written");
         let text = fs::read_to_string(&path).expect("the file");
         assert!(
             text.contains("# mine")
@@ -227,6 +261,7 @@ mod tests {
             "{text}"
         );
         settings.remove("work").expect("it is there");
+        settings.write().expect("written");
         assert!(Settings::read(&path).expect("still good").names().is_empty());
     }
 
@@ -237,6 +272,9 @@ mod tests {
             ("a = 1\nb = = 2\n", "line 2, column 5"),
             (&WORK.replace("files", "x"), "line 4, column 1"),
             ("expires = \"8d\"\n", "line 1, column 1"),
+            ("use = 5\n", "line 1, column 1"),
+            ("profile = 5\n", "line 1, column 1"),
+            ("\n[profiles.x]\n", "line 2, column 2"),
         ] {
             let (_dir, path) = file(text);
             let error = Settings::read(&path).expect_err(text);

@@ -63,7 +63,10 @@ pub(crate) async fn send_file(
     let progress = Arc::new(Progress::new(Arc::clone(sink)));
     let sent = if size <= ONE_PUT {
         let body = range_body(source, 0, size, &progress)?;
-        bucket.put(key, headers, body, size).await
+        tokio::select! {
+            sent = bucket.put(key, headers, body, size) => sent,
+            () = stop => Err(stopped()),
+        }
     } else {
         send_parts(bucket, key, headers, source, &progress, stop).await
     };
@@ -99,7 +102,7 @@ async fn send_parts(
     };
     let done = match sent {
         Ok(etags) => match source.check_unchanged() {
-            Ok(()) => bucket.complete_multipart(key, &upload, &etags).await,
+            Ok(()) => complete(bucket, key, &upload, &etags, source.fingerprint.size).await,
             Err(error) => Err(error),
         },
         Err(error) => Err(error),
@@ -131,6 +134,13 @@ pub(crate) async fn send_stream(
         let mut etags = Vec::new();
         let mut part = first.clone();
         for number in 1.. {
+            if i64::from(number) > MOST_PARTS.cast_signed() {
+                return Err(Error::new(
+                    Code::Storage,
+                    "standard input gave more than 156 GiB, the most that can be shared from a pipe",
+                    "Write it to a file and share that.",
+                ));
+            }
             let length = part.len() as u64;
             etags.push(
                 bucket.upload_part(key, &upload, number, ByteStream::from(part), length).await?,
@@ -142,7 +152,7 @@ pub(crate) async fn send_stream(
             }
             size += part.len() as u64;
         }
-        bucket.complete_multipart(key, &upload, &etags).await
+        complete(bucket, key, &upload, &etags, size).await
     };
     let done = tokio::select! {
         done = send_all() => done,
@@ -150,6 +160,23 @@ pub(crate) async fn send_stream(
     };
     let etag = give_up_if_failed(bucket, key, &upload, done).await?;
     Ok(Sent { size, etag })
+}
+
+/// When the answer is lost, a second Complete finds no upload: then the object itself tells.
+async fn complete(
+    bucket: &Bucket,
+    key: &str,
+    upload: &str,
+    etags: &[String],
+    size: u64,
+) -> Result<String> {
+    match bucket.complete_multipart(key, upload, etags).await {
+        Ok(etag) => Ok(etag),
+        Err(error) => match bucket.head(key).await {
+            Ok(object) if object.size == size => Ok(object.etag),
+            _ => Err(error),
+        },
+    }
 }
 
 /// Parts that were sent cost money until they are given up.

@@ -47,6 +47,11 @@ struct Readers {
     doomed: bool,
 }
 
+/// Whether the store in `dir` has any blob.
+pub(crate) fn are_in(dir: &Path) -> bool {
+    fs::read_dir(dir.join("blobs")).is_ok_and(|mut entries| entries.next().is_some())
+}
+
 impl Blobs {
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
         let blobs =

@@ -38,6 +38,9 @@ pub enum Error {
         /// What the database said.
         source: rusqlite::Error,
     },
+    /// There are blobs and no index that names them: a new one would have them swept away.
+    #[error("the store's index {0} is gone, but its objects aren't")]
+    IndexGone(PathBuf),
     /// The index couldn't be read or written.
     #[error("the store's index {path} can't be used")]
     Index {

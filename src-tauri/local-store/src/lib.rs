@@ -31,11 +31,11 @@ pub const BUCKET: &str = "lapse";
 /// The region that requests to the store are signed for.
 pub const REGION: &str = "us-east-1";
 
-/// A directive for a `tracing` filter that silences the protocol crate.
+/// The crate whose log lines mustn't be written.
 ///
 /// At `debug` it logs whole request lines and the signature that it expected, which is as good as
-/// the secret for that one request. Append this to whatever filter a person asks for.
-pub const LOG_CAP: &str = "s3s=off";
+/// the secret for that one request.
+pub const LOG_SILENT: &str = "s3s";
 
 /// An access key of the store with its secret. `Debug` doesn't show the secret.
 #[derive(Clone, PartialEq, Eq)]

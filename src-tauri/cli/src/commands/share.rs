@@ -34,10 +34,16 @@ pub(crate) async fn share(
             "Add --name, like --name report.pdf.",
         ));
     }
+    if args.name.as_deref().is_some_and(|name| name.trim().is_empty()) {
+        return Err(usage("--name is empty", "Give the name that recipients are to see."));
+    }
     let all = sources.len();
     let mut links = Links::new(args.copy);
     let mut failed = 0;
     for source in sources {
+        if lapse.is_interrupted() {
+            break;
+        }
         let request = Request {
             source,
             name: args.name.clone(),
@@ -85,7 +91,7 @@ pub(crate) fn list(lapse: &Lapse, output: Output) -> Result<Outcome, Error> {
     let known = lapse.list()?;
     if output.is_json() {
         for known in &known {
-            share_line(&known.share, &known.state, None);
+            share_line_with(known, json!({}));
         }
     } else if known.is_empty() {
         output.aside("Nothing was shared yet. Begin with: lapse share FILE");
@@ -277,7 +283,7 @@ impl Links {
     fn give(&mut self, output: Output, shared: &Shared) {
         let url = shared.url.expose();
         if output.is_json() {
-            share_line(&shared.share, &shared.state, Some(url));
+            share_line(shared);
         } else {
             line(url);
         }
@@ -287,12 +293,12 @@ impl Links {
                 Err(_) => output.aside("lapse: the link is too long for a QR code."),
             }
         }
-        let end = shared.share.link().map(|link| link.facts.ends_at());
+        let end = shared.link.facts.ends_at();
         if is_terminal() {
-            let end = end.map(clock).unwrap_or_default();
-            output.aside(&format!("{}  {}  ends {end}", shared.share.id, shared.share.name));
+            let (id, name) = (&shared.share.id, &shared.share.name);
+            output.aside(&format!("{id}  {name}  ends {}", clock(end)));
         }
-        self.until = self.until.max(end.unwrap_or(self.until));
+        self.until = self.until.max(end);
         self.text.push(url.clone());
     }
 

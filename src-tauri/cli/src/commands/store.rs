@@ -21,7 +21,8 @@ pub(crate) async fn run(lapse: &Lapse, output: Output, background: bool) -> Resu
     Ok(Outcome::Done)
 }
 
-async fn told_to_stop() {
+/// Ctrl-C, or a system that wants this process to end.
+pub(crate) async fn told_to_stop() {
     #[cfg(unix)]
     if let Ok(mut terminate) =
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
@@ -46,6 +47,10 @@ pub(crate) async fn command(
         args::Store::Status => status(lapse, output),
         args::Store::Stop => {
             let stopped = lapse.stop_store().await?;
+            if output.is_json() {
+                json_line(&serde_json::json!({ "stopped": stopped }));
+                return Ok(Outcome::Done);
+            }
             output.aside(if stopped {
                 "The store is stopped. Its links work again when it runs: lapse store run"
             } else {

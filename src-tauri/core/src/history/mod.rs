@@ -141,19 +141,36 @@ impl History {
         self.select("ORDER BY s.created_at DESC, s.rowid DESC", [])
     }
 
-    /// The shares of files whose last link ended before `end` and whose objects are still there.
+    /// Notes which shares of a profile became due for clean-up, and which were thought so under a wrong clock.
+    pub(crate) fn note_due(&self, profile: &str, end: Timestamp, now: Timestamp) -> Result<()> {
+        self.change(
+            "UPDATE shares SET due_since = CASE
+                WHEN (SELECT max(signed_at + seconds) FROM links WHERE share = shares.id) > ?2 THEN NULL
+                ELSE coalesce(due_since, ?3) END
+             WHERE profile = ?1 AND origin = 'file' AND etag IS NOT NULL
+               AND revoked_at IS NULL AND cleaned_at IS NULL
+               AND (due_since IS NOT NULL
+                    OR (SELECT max(signed_at + seconds) FROM links WHERE share = shares.id) <= ?2)",
+            params![profile, end.as_second(), now.as_second()],
+        )
+    }
+
+    /// The shares of files whose last link ended before `end`, which was noted before `noted`, and whose
+    /// objects are still there.
     pub(crate) fn uncleaned(
         &self,
         profile: &str,
         bucket: &str,
         end: Timestamp,
+        noted: Timestamp,
     ) -> Result<Vec<Share>> {
         self.select(
             "WHERE s.profile = ?1 AND s.bucket = ?2 AND s.origin = 'file' AND s.etag IS NOT NULL
                AND s.revoked_at IS NULL AND s.cleaned_at IS NULL
                AND (SELECT max(signed_at + seconds) FROM links WHERE share = s.id) <= ?3
+               AND s.due_since <= ?4
              ORDER BY s.created_at",
-            params![profile, bucket, end.as_second()],
+            params![profile, bucket, end.as_second(), noted.as_second()],
         )
     }
 
@@ -202,6 +219,15 @@ impl History {
         let file = crate::home::create_private_file(&path).map_err(failed)?;
         file.lock().map_err(failed)?;
         Ok(UploadLock { _file: file, path })
+    }
+
+    /// Whether any live process is sending a share.
+    pub(crate) fn has_upload_under_way(&self) -> bool {
+        let Ok(entries) = std::fs::read_dir(&self.uploads) else { return false };
+        entries
+            .flatten()
+            .filter_map(|entry| std::fs::File::open(entry.path()).ok())
+            .any(|lock| matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
     }
 
     fn is_under_way(&self, id: &ShareId) -> bool {

@@ -26,6 +26,7 @@ const STEPS: &[&str] = &["
         origin_inode INTEGER,
         failed TEXT,
         revoked_at INTEGER,
+        due_since INTEGER,              -- when it was first seen that the object may be deleted
         cleaned_at INTEGER              -- the object was deleted after its last link had ended
     );
     CREATE INDEX shares_by_age ON shares (created_at);

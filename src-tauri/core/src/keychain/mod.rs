@@ -28,7 +28,7 @@ pub use sensitive::Sensitive;
 /// Directives for the log filter, to be put after the person's own. These libraries carry secrets. At
 /// trace they wrote none when this was measured (`zbus` prints each message without its body,
 /// `keyring_core` the names), but nothing binds a later version to that.
-pub const LOG_CAP: &[&str] = &["zbus=info", "secret_service=info", "keyring_core=info"];
+pub(crate) const LOG_QUIET: &[&str] = &["zbus", "secret_service", "keyring_core"];
 
 /// Why a secret could not be read or kept. No text in it ever holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Share, ShareId, State};
+use super::{Link, Share, ShareId, State};
 use crate::lapse::Lapse;
 use crate::storage::{Bucket, Seen};
 use crate::{Code, Error, Result};
@@ -25,6 +25,8 @@ pub struct Known {
     pub share: Share,
     /// Its state at the server's time.
     pub state: State,
+    /// The link that tells that state; `None` before the upload is done.
+    pub link: Option<Link>,
 }
 
 /// What was seen after a revoke.
@@ -40,6 +42,24 @@ pub struct Revoked {
     pub refused: usize,
 }
 
+fn link_not_kept(id: &ShareId) -> Error {
+    Error::new(
+        Code::LinkNotKept,
+        format!(
+            "the storage can't be asked about the share {id}: the key that signed its link is no longer kept here"
+        ),
+        format!(
+            "The link may still work for whoever has it. `lapse revoke {id}` ends it, `lapse extend {id} --expires 1d` makes a new one."
+        ),
+    )
+}
+
+impl Known {
+    fn at(share: Share, now: Timestamp) -> Self {
+        Self { state: share.state(now), link: share.link(now).cloned(), share }
+    }
+}
+
 impl Lapse {
     /// Every share, the newest first.
     pub fn list(&self) -> Result<Vec<Known>> {
@@ -52,8 +72,8 @@ impl Lapse {
     }
 
     fn known(&self, share: Share) -> Result<Known> {
-        let state = share.state(self.now_of(&share)?);
-        Ok(Known { share, state })
+        let now = self.now_of(&share)?;
+        Ok(Known::at(share, now))
     }
 
     /// The time of a share's server, as far as it is known.
@@ -66,9 +86,7 @@ impl Lapse {
 
     /// The bucket that a share is in.
     pub(super) async fn bucket_of(&self, share: &Share) -> Result<Bucket> {
-        let mut profile = self.profile(Some(&share.profile)).await?;
-        profile.bucket.clone_from(&share.bucket);
-        self.bucket(profile).await
+        self.bucket(self.profile(Some(&share.profile)).await?.in_bucket(&share.bucket)?).await
     }
 
     /// Asks the storage with each link of the shares that may still live, and gives their true states.
@@ -90,30 +108,41 @@ impl Lapse {
     async fn check_one(&self, mut share: Share) -> Result<Known> {
         let state = share.state(self.now_of(&share)?);
         if matches!(state, State::Uploading | State::Failed(_)) {
-            return Ok(Known { share, state });
+            return Ok(Known { share, state, link: None });
         }
         let bucket = self.bucket_of(&share).await?;
+        let mut asked = Vec::new();
         for number in 0..share.links.len() {
-            self.ask_link(&bucket, &mut share, number).await?;
+            asked.push(self.ask_link(&bucket, &mut share, number).await?.is_some());
         }
         self.keep_clock(&bucket)?;
-        let state = share.state(bucket.clock().now());
-        Ok(Known { share, state })
+        let known = Known::at(share, bucket.clock().now());
+        let deciding = known.link.as_ref().map(|link| link.row);
+        let position = known.share.links.iter().position(|link| Some(link.row) == deciding);
+        if known.state.is_alive() && position.is_some_and(|position| !asked[position]) {
+            return Err(link_not_kept(&known.share.id));
+        }
+        Ok(known)
     }
 
-    /// Asks with one link and keeps what was seen. A link whose key isn't kept stays unasked.
-    async fn ask_link(&self, bucket: &Bucket, share: &mut Share, number: usize) -> Result<Seen> {
+    /// Asks with one link and keeps what was seen; `None` for a link whose key isn't kept.
+    async fn ask_link(
+        &self,
+        bucket: &Bucket,
+        share: &mut Share,
+        number: usize,
+    ) -> Result<Option<Seen>> {
         let size = share.size;
-        let Some(link) = share.links.get_mut(number) else { return Ok(Seen::NotKnown) };
+        let Some(link) = share.links.get_mut(number) else { return Ok(None) };
         let keys = match self.keys(bucket.profile(), Some(&link.facts.access_key)).await {
-            Err(error) if error.code == Code::LinkNotKept => return Ok(Seen::NotKnown),
+            Err(error) if error.code == Code::LinkNotKept => return Ok(None),
             keys => keys?,
         };
         let seen = bucket.ask(&link.facts, &keys, size).await?;
         let at = bucket.clock().now();
         link.checked = Some((at, seen));
         self.history.set_seen(link.row, at, seen)?;
-        Ok(seen)
+        Ok(Some(seen))
     }
 
     /// Takes a share back: deletes its object, then asks with every link that was ever given.
@@ -129,13 +158,14 @@ impl Lapse {
                 "To end its link now, delete or move the object yourself, or switch off the key that signed it.",
             ));
         }
-        if share.etag.is_none() {
+        if share.under_way {
             return Err(Error::new(
                 Code::NotActive,
-                format!("the share {} was never uploaded, so it has no link", share.id),
-                "There is nothing to take back.",
+                format!("the share {} is still being uploaded", share.id),
+                "Stop that upload first (Ctrl-C where it runs).",
             ));
         }
+        // Also a share that failed: its object may have arrived before the answer was lost.
         let bucket = self.bucket_of(&share).await?;
         bucket.delete(&share.key).await?;
         let at = Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default();
@@ -143,9 +173,13 @@ impl Lapse {
         share.revoked_at = Some(at);
         let (mut checked, mut refused) = (0, 0);
         for number in 0..share.links.len() {
-            let seen = self.ask_until_refused(&bucket, &mut share, number).await?;
-            checked += 1;
-            refused += usize::from(seen.is_refusal());
+            // The object is deleted: what goes wrong now makes the rest unknown, not the revoke undone.
+            let seen = self
+                .ask_until_refused(&bucket, &mut share, number)
+                .await
+                .unwrap_or(Some(Seen::NotKnown));
+            checked += usize::from(seen.is_some());
+            refused += usize::from(seen.is_some_and(Seen::is_refusal));
         }
         self.keep_clock(&bucket)?;
         let state = share.state(bucket.clock().now());
@@ -157,10 +191,10 @@ impl Lapse {
         bucket: &Bucket,
         share: &mut Share,
         number: usize,
-    ) -> Result<Seen> {
+    ) -> Result<Option<Seen>> {
         let mut seen = self.ask_link(bucket, share, number).await?;
         for _ in 0..SPREADING {
-            if seen != Seen::Works {
+            if seen != Some(Seen::Works) {
                 break;
             }
             tokio::time::sleep(PAUSE).await;

@@ -5,7 +5,6 @@ use jiff::SignedDuration;
 use super::{OpenFile, Origin, Share};
 use crate::lapse::Lapse;
 use crate::profile::CleanUp;
-use crate::storage::Bucket;
 use crate::{Code, Result};
 
 /// More than one share adds, and few enough that nobody waits for them.
@@ -23,15 +22,35 @@ impl Lapse {
     async fn try_clean_up(&self, profile: Option<&str>) -> Result<()> {
         let profile = self.profile(profile).await?;
         let CleanUp::Days(days) = profile.clean_up else { return Ok(()) };
-        let end = self.clock(&profile)?.now() - SignedDuration::from_hours(24 * i64::from(days));
-        let mut due = self.history.uncleaned(&profile.name, &profile.bucket, end)?;
+        let kept_for = SignedDuration::from_hours(24 * i64::from(days));
+        let now = self.clock(&profile)?.now();
+        let end = now - kept_for;
+        self.history.note_due(&profile.name, end, now)?;
+        // The local store has this computer's clock, which may be wrong for a while: nobody else corrects it.
+        let noted = if profile.is_local() { now - SignedDuration::from_hours(24) } else { now };
+        let mut due = self.history.uncleaned(&profile.name, &profile.bucket, end, noted)?;
         due.retain(still_on_disk);
         if due.is_empty() {
             return Ok(());
         }
         let bucket = self.bucket(profile).await?;
         for share in due.iter().take(AT_A_TIME) {
-            delete_if_same(&bucket, share).await?;
+            let found = match bucket.head(&share.key).await {
+                Ok(object) => Some(object.etag),
+                Err(error) if error.code == Code::NoSuchObject => None,
+                Err(error) => {
+                    tracing::info!(share = %share.id, code = error.code.as_str(), "stays for now");
+                    continue;
+                }
+            };
+            // That answer told the server's time anew; what was kept of it may have been wrong.
+            if share.ends_at().is_none_or(|end| end > bucket.clock().now() - kept_for) {
+                continue;
+            }
+            // Someone may have put another object under our key.
+            if found.is_some() && found == share.etag {
+                bucket.delete(&share.key).await?;
+            }
             self.history.set_cleaned(&share.id, bucket.clock().now())?;
         }
         Ok(())
@@ -42,13 +61,4 @@ impl Lapse {
 fn still_on_disk(share: &Share) -> bool {
     let Origin::File { path, fingerprint } = &share.origin else { return false };
     OpenFile::open(path).is_ok_and(|file| file.fingerprint == *fingerprint)
-}
-
-/// Someone may have put another object under our key.
-async fn delete_if_same(bucket: &Bucket, share: &Share) -> Result<()> {
-    match bucket.head(&share.key).await {
-        Ok(object) if Some(&object.etag) == share.etag.as_ref() => bucket.delete(&share.key).await,
-        Err(error) if error.code != Code::NoSuchObject => Err(error),
-        _ => Ok(()),
-    }
 }

@@ -37,6 +37,8 @@ pub struct Shared {
     pub share: Share,
     /// Its state at the server's time.
     pub state: State,
+    /// What the link was made of.
+    pub link: Link,
     /// The link: a secret.
     pub url: Sensitive<String>,
 }
@@ -56,7 +58,7 @@ impl Lapse {
         };
         let mut profile = self.profile(request.profile.as_deref()).await?;
         if let Source::Object { bucket, .. } = &request.source {
-            profile.bucket.clone_from(bucket);
+            profile = profile.in_bucket(bucket)?;
         }
         let bucket = self.bucket(profile).await?;
         let name = super::name::clean_name(
@@ -87,10 +89,10 @@ impl Lapse {
         let url = link.facts.presign(bucket.keys())?;
         self.history.uploaded(&share.id, sent.size, &sent.etag, &link)?;
         self.keep_clock(&bucket)?;
-        share.links.push(link);
+        share.links.push(link.clone());
         self.tell_reach(&bucket);
         let state = share.state(bucket.clock().now());
-        Ok(Shared { share, state, url })
+        Ok(Shared { share, state, link, url })
     }
 
     fn headers(&self, name: &str, inline: bool) -> Headers {
@@ -117,11 +119,13 @@ impl Lapse {
         let sent = self.send(bucket, share, file, headers).await;
         self.sink.emit(Event::UploadEnded);
         if let Err(error) = &sent {
-            self.history.set_failed(&share.id, &error.message)?;
-            if error.code == Code::FileChanged {
-                // The whole object may have arrived, with bytes of before and after.
-                bucket.delete(&share.key).await?;
+            // The whole object may have arrived all the same: with bytes of before and after, or unwanted.
+            if matches!(error.code, Code::FileChanged | Code::Interrupted)
+                && let Err(error) = bucket.delete(&share.key).await
+            {
+                tracing::warn!(share = %share.id, code = error.code.as_str(), "a failed upload may have left its object");
             }
+            self.history.set_failed(&share.id, &error.message)?;
         }
         Ok((sent?, lock))
     }
@@ -216,12 +220,12 @@ impl Lapse {
     /// The link of a share that is alive, made again from its facts.
     pub async fn link(&self, id: &ShareId) -> Result<Shared> {
         let (share, state, bucket) = self.alive(id).await?;
-        let link =
-            share.live_link(bucket.clock().now()).ok_or_else(|| not_active(&share, &state))?;
+        let link = share.live_link(bucket.clock().now()).cloned();
+        let link = link.ok_or_else(|| not_active(&share, &state))?;
         let keys = self.keys(bucket.profile(), Some(&link.facts.access_key)).await?;
         let url = link.facts.presign(&keys)?;
         self.tell_reach(&bucket);
-        Ok(Shared { share, state, url })
+        Ok(Shared { share, state, link, url })
     }
 
     /// One more link to the same object. The old one keeps its end.
@@ -236,17 +240,17 @@ impl Lapse {
         let url = link.facts.presign(bucket.keys())?;
         self.history.add_link(&share.id, &link)?;
         self.keep_clock(&bucket)?;
-        share.links.push(link);
+        share.links.push(link.clone());
         self.notice(None, "This is a new link; the one given before keeps its end.");
         self.tell_reach(&bucket);
         let state = share.state(bucket.clock().now());
-        Ok(Shared { share, state, url })
+        Ok(Shared { share, state, link, url })
     }
 
     async fn alive(&self, id: &ShareId) -> Result<(Share, State, Bucket)> {
         let share = self.history.find(id)?;
         let state = share.state(self.now_of(&share)?);
-        if !state.is_alive() {
+        if share.revoked_at.is_some() || !state.is_alive() {
             return Err(not_active(&share, &state));
         }
         let bucket = self.bucket_of(&share).await?;
@@ -319,11 +323,11 @@ fn clock_time(at: Timestamp) -> String {
 
 fn not_active(share: &Share, state: &State) -> Error {
     let what = match state {
+        _ if share.revoked_at.is_some() => "was revoked".to_owned(),
         State::Expired => "has expired".to_owned(),
-        State::Revoked(_) => "was revoked".to_owned(),
         State::Uploading => "is still being uploaded".to_owned(),
         State::Failed(reason) => format!("was never uploaded: {reason}"),
-        State::Active | State::CutShort(_) | State::Unreachable(_) => {
+        State::Active | State::CutShort(_) | State::Revoked(_) | State::Unreachable(_) => {
             "has no link that lives".to_owned()
         }
     };

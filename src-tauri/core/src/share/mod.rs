@@ -23,6 +23,7 @@ pub use source::Source;
 pub(crate) use source::{Fingerprint, OpenFile, Origin};
 pub use state::{Link, State, Unreachable};
 
+use crate::storage::Seen;
 use crate::{Code, Error, Result};
 
 /// Names a share: ten letters and digits, or as many of its first ones as are enough.
@@ -49,6 +50,13 @@ impl FromStr for ShareId {
     fn from_str(text: &str) -> Result<Self> {
         let low = text.to_ascii_lowercase();
         let plain = low.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'));
+        if plain && (1..4).contains(&low.len()) {
+            return Err(Error::new(
+                Code::NoSuchShare,
+                format!("«{low}» is too short to name a share"),
+                "Write at least 4 letters of its id; `lapse list` shows them.",
+            ));
+        }
         if !plain || !(4..=10).contains(&low.len()) {
             return Err(no_such_share(text));
         }
@@ -114,9 +122,20 @@ pub struct Share {
 }
 
 impl Share {
-    /// The newest link.
-    pub fn link(&self) -> Option<&Link> {
-        self.links.last()
+    /// The link that tells the share's state and is given again: of those that live at `now` one that was seen
+    /// to work, else one not asked about; of equals the one that ends last. With none alive, the last to end.
+    pub fn link(&self, now: Timestamp) -> Option<&Link> {
+        let rank = |link: &&Link| {
+            let end = link.facts.ends_at();
+            let seen = match link.checked {
+                Some((_, Seen::Works)) => 2,
+                None => 1,
+                Some(_) => 0,
+            };
+            let alive = end > now;
+            (alive, if alive { seen } else { 0 }, end)
+        };
+        self.links.iter().max_by_key(rank)
     }
 
     /// When the last of its links ends.
@@ -124,12 +143,9 @@ impl Share {
         self.links.iter().map(|link| link.facts.ends_at()).max()
     }
 
-    /// Of the links that live at `now`, the one that ends last.
+    /// The same as [`Self::link`], of a share with a link that lives.
     pub fn live_link(&self, now: Timestamp) -> Option<&Link> {
-        self.links
-            .iter()
-            .filter(|link| link.facts.ends_at() > now)
-            .max_by_key(|link| link.facts.ends_at())
+        self.link(now).filter(|link| link.facts.ends_at() > now)
     }
 
     /// Whether Lapse may delete the object: only one that it made.

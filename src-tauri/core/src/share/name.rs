@@ -33,12 +33,13 @@ pub(crate) fn object_key(prefix: &str, name: &str) -> String {
 
 /// The name in letters that no server, shell or URL stumbles over; the extension stays.
 fn ascii_name(name: &str) -> String {
-    let mut safe: String = clean_name(name)
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' })
-        .collect();
-    while safe.contains("__") {
-        safe = safe.replace("__", "_");
+    let mut safe = String::new();
+    for c in clean_name(name).chars() {
+        match c {
+            _ if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') => safe.push(c),
+            _ if safe.ends_with('_') => {}
+            _ => safe.push('_'),
+        }
     }
     if safe.len() > LONGEST_IN_KEY {
         let extension = safe.rfind('.').map_or("", |dot| &safe[dot..]);
@@ -62,11 +63,11 @@ pub(crate) fn clean_name(name: &str) -> String {
     if is_device(&stem) {
         clean.insert(0, '_');
     }
-    while clean.len() > LONGEST_NAME {
+    if clean.len() > LONGEST_NAME {
         // The middle goes: the beginning and the extension tell what it is.
-        let middle =
-            clean.char_indices().map(|(at, _)| at).nth(clean.chars().count() / 2).unwrap_or(0);
-        clean.remove(middle);
+        let head = clean.floor_char_boundary(LONGEST_NAME / 2);
+        let tail = clean.ceil_char_boundary(clean.len() - (LONGEST_NAME - head));
+        clean.replace_range(head..tail, "");
     }
     clean
 }

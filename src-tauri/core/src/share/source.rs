@@ -93,7 +93,6 @@ pub(crate) struct OpenFile {
 
 impl OpenFile {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let shown = path.display();
         let unreadable = |error: std::io::Error| {
             let (code, hint) = match error.kind() {
                 std::io::ErrorKind::NotFound => {
@@ -123,12 +122,22 @@ impl OpenFile {
         if !metadata.is_file() {
             return Err(Error::new(
                 Code::NotAFile,
-                format!("{shown} isn't a regular file"),
+                format!("{} isn't a regular file", quoted(path)),
                 "To share what a program prints, use: … | lapse share - --name NAME",
             ));
         }
         let file = File::open(path).map_err(unreadable)?;
         let fingerprint = Fingerprint::of(&file.metadata().map_err(unreadable)?);
+        if fingerprint.size == 0 && read_one(&file).map_err(unreadable)? > 0 {
+            return Err(Error::new(
+                Code::NotAFile,
+                format!(
+                    "{} has no size of its own (the system makes it up as it is read)",
+                    quoted(path)
+                ),
+                "Share what is in it: cat FILE | lapse share - --name NAME",
+            ));
+        }
         let path = std::path::absolute(path).map_err(unreadable)?;
         Ok(Self { file, path, fingerprint })
     }
@@ -150,6 +159,11 @@ impl OpenFile {
             "Wait until whatever writes it has finished, then share it again.",
         )
     }
+}
+
+/// How much a read of one byte gives.
+fn read_one(mut file: &File) -> std::io::Result<usize> {
+    std::io::Read::read(&mut file, &mut [0])
 }
 
 /// A path on one line, whatever is in it.

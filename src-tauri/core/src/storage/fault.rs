@@ -4,6 +4,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::{Bucket, http};
+use crate::clock::is_of_s3;
 use crate::profile::Profile;
 use crate::{Code, Error};
 
@@ -40,7 +41,7 @@ impl Bucket {
         match (error.code(), status) {
             (Some("NoSuchBucket"), _) => self.no_such_bucket(),
             (Some("NoSuchKey"), _) => self.no_such_object(""),
-            (Some("NotFound"), _) | (None, 404) if speaks_s3(raw) => self.no_such_bucket(),
+            (Some("NotFound"), _) | (None, 404) if is_of_s3(raw.headers()) => self.no_such_bucket(),
             (
                 Some(
                     "InvalidAccessKeyId"
@@ -63,7 +64,7 @@ impl Bucket {
                 _,
             )
             | (None, 301)
-                if region.is_some() || speaks_s3(raw) =>
+                if region.is_some() || is_of_s3(raw.headers()) =>
             {
                 self.wrong_region(region)
             }
@@ -94,16 +95,16 @@ impl Bucket {
             ),
             (Some(code), _) if code != "NotFound" => Error::new(
                 Code::Storage,
-                format!("{} refused to {act}: {code}", self.host()),
+                format!("{} refused to {act}: {}", self.host(), code.escape_debug()),
                 "Try again; if it stays, `lapse profile check` says what this storage can do.",
             ),
             // Only a HEAD is answered without a body.
-            (None, 403) if speaks_s3(raw) => Error::new(
+            (None, 403) if is_of_s3(raw.headers()) => Error::new(
                 Code::AccessDenied,
                 format!("{} doesn't let {} {act}", self.host(), self.keys.access_key),
                 "Check the access key, its secret, and that the bucket is yours.",
             ),
-            (None, _) if speaks_s3(raw) => {
+            (None, _) if is_of_s3(raw.headers()) => {
                 storage(&format!("{} answered {status} to: {act}", self.host()))
             }
             _ => self.not_s3(),
@@ -129,7 +130,7 @@ impl Bucket {
 
     fn wrong_region(&self, right: Option<&str>) -> Error {
         let hint = match right {
-            Some(region) => format!("Use --region {region} for this profile."),
+            Some(region) => format!("Use --region {} for this profile.", region.escape_debug()),
             None => {
                 "Give the profile the region that the provider shows for the bucket.".to_owned()
             }
@@ -196,16 +197,6 @@ impl Bucket {
     fn host(&self) -> &str {
         &self.profile.endpoint.authority
     }
-}
-
-/// Every S3 server that we know sends one of these; a portal or a plain web server doesn't.
-fn speaks_s3(raw: &HttpResponse) -> bool {
-    let headers = raw.headers();
-    let s3_header = headers.iter().any(|(name, _)| name.starts_with("x-amz-"));
-    let xml = headers
-        .get("content-type")
-        .is_some_and(|kind| kind.contains("xml") && !kind.contains("html"));
-    s3_header || xml
 }
 
 pub(super) fn storage(message: &str) -> Error {

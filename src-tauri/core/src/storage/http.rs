@@ -1,5 +1,6 @@
 //! HTTP as the SDK does it, also for links: the same proxies, the same certificates.
 
+use std::path::Path;
 use std::time::Duration;
 
 use aws_smithy_async::rt::sleep::TokioSleep;
@@ -13,10 +14,13 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::BodyExt as _;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use crate::clock::ServerClock;
+use crate::error::reason;
 use crate::profile::Profile;
-use crate::{Error, Result};
+use crate::{Code, Error, Result};
 
 /// How long to wait for a connection.
 pub(crate) const CONNECT: Duration = Duration::from_secs(10);
@@ -35,23 +39,19 @@ pub(crate) struct Network {
 
 impl Network {
     pub(crate) fn of(profile: &Profile) -> Result<Self> {
-        let proxy = ProxyConfig::from_env();
+        // The local store is this computer; a proxy elsewhere would be shown its bytes and links.
+        let proxy =
+            if profile.is_local() { ProxyConfig::disabled() } else { ProxyConfig::from_env() };
         if profile.endpoint.scheme == "http" {
             return Ok(Self { proxy, tls: None });
         }
         let mut trust = TrustStore::default();
         if let Some(path) = &profile.ca_file {
-            let pem = std::fs::read(path)
-                .map_err(|e| Error::disk("read the certificates in", path, e))?;
-            trust = trust.with_pem_certificate(pem);
+            trust = trust.with_pem_certificate(certificates(path)?);
         }
-        let context = TlsContext::builder().with_trust_store(trust).build().map_err(|error| {
-            Error::new(
-                crate::Code::Certificate,
-                "the certificates of this profile can't be used",
-                "The file named by --ca-file must hold PEM certificates.",
-            )
-            .caused_by(error)
+        let context = TlsContext::builder().with_trust_store(trust).build();
+        let context = context.map_err(|error| {
+            no_certificates("the certificates of this profile", "can't be used").caused_by(error)
         })?;
         Ok(Self { proxy, tls: Some(context) })
     }
@@ -83,6 +83,31 @@ impl Network {
     }
 }
 
+/// A PEM file, whose certificates are all good: the connector would panic at one that isn't.
+fn certificates(path: &Path) -> Result<Vec<u8>> {
+    let shown = format!("the CA file «{}»", path.display().to_string().escape_debug());
+    // A pipe or a device could be read for ever.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(no_certificates(&shown, "isn't a file"));
+    }
+    let pem = std::fs::read(path)
+        .map_err(|error| no_certificates(&shown, &format!("can't be read: {}", reason(&error))))?;
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .map_err(|_| no_certificates(&shown, "isn't whole PEM"))?;
+    let mut roots = rustls::RootCertStore::empty();
+    let good = found.iter().all(|certificate| roots.add(certificate.clone()).is_ok());
+    if found.is_empty() || !good {
+        return Err(no_certificates(&shown, "holds no certificate that can be used"));
+    }
+    Ok(pem)
+}
+
+fn no_certificates(what: &str, why: &str) -> Error {
+    let hint = "Give --ca-file a file with the server's CA certificate in PEM (-----BEGIN CERTIFICATE-----).";
+    Error::new(Code::Certificate, format!("{what} {why}"), hint)
+}
+
 /// An answer to a plain request: enough to judge a link by.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -103,9 +128,7 @@ pub(crate) async fn ask(
 ) -> Result<Answer, String> {
     let request = HttpRequest::try_from(request).map_err(|error| error.to_string())?;
     let response = connector.call(request).await.map_err(|error| chain(&error))?;
-    if let Some(date) = response.headers().get("date") {
-        clock.learn(date);
-    }
+    let date = response.headers().get("date").map(str::to_owned);
     let status = response.status().as_u16();
     let etag = response.headers().get("etag").is_some();
     let mut stream = response.into_body();
@@ -124,6 +147,10 @@ pub(crate) async fn ask(
         }
     }
     let code = s3_error_code(&body);
+    // A portal's clock is nobody's.
+    if let Some(date) = date.filter(|_| etag || code.is_some()) {
+        clock.learn(&date);
+    }
     Ok(Answer { status, etag, code, body })
 }
 

@@ -23,14 +23,14 @@ pub enum Seen {
     NotKnown,
 }
 
-/// S3's own codes for «this link doesn't open». Anything else proves nothing: a proxy's 403, a 503, a portal.
+/// S3's own codes for «this link doesn't open». Anything else proves nothing: a proxy's 403, a 503, a portal;
+/// nor does `SignatureDoesNotMatch`, which says that we asked with another link than the one given away.
 const REFUSALS: &[&str] = &[
     "AccessDenied",
     "AllAccessDisabled",
     "AuthorizationQueryParametersError",
     "ExpiredToken",
     "InvalidToken",
-    "SignatureDoesNotMatch",
     "TokenRefreshRequired",
 ];
 const GONE: &[&str] = &["NoSuchKey", "NoSuchBucket", "NoSuchVersion"];
@@ -146,6 +146,7 @@ mod tests {
             (503, Some("SlowDown")),
             (200, Some("AccessDenied")),
             (403, Some("RequestTimeTooSkewed")),
+            (403, Some("SignatureDoesNotMatch")),
         ] {
             assert_eq!(seen(status, code), Seen::NotKnown, "{status} {code:?}");
         }

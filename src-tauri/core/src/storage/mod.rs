@@ -24,11 +24,18 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 pub use link::Seen;
 pub use presign::LinkFacts;
 pub use sign_in::{Keys, SignInEnd};
-pub(crate) use sign_in::{keychain_error, sign_in};
+pub(crate) use sign_in::{SECRET_FROM_ENV, keychain_error, sign_in};
 
 use crate::clock::ServerClock;
 use crate::profile::Profile;
 use crate::{Code, Error, Result};
+
+/// How long a server may think about a request.
+const ANSWER: Duration = Duration::from_mins(1);
+/// Bytes a second; slower isn't worth waiting for.
+const SLOWEST_LINE: u64 = 16 * 1024;
+/// Joining the parts of a large object takes some servers minutes: as long as these bytes.
+const SLOWEST_JOIN: u64 = 10 * 60 * SLOWEST_LINE;
 
 /// What the headers of an object say to whoever downloads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,10 +82,12 @@ impl Bucket {
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(http::CONNECT)
-                    .read_timeout(Duration::from_mins(1))
+                    .read_timeout(ANSWER)
                     .build(),
             )
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+            .stalled_stream_protection(
+                StalledStreamProtectionConfig::enabled().grace_period(ANSWER).build(),
+            );
         if profile.provider.id != "aws" {
             // Many S3 servers don't know the SDK's newer checksums and refuse them.
             config = config
@@ -141,6 +150,8 @@ impl Bucket {
             .content_disposition(&headers.disposition)
             .content_length(i64::try_from(size).unwrap_or(i64::MAX))
             .body(body)
+            .customize()
+            .config_override(patient(size))
             .send()
             .await
             .map_err(|error| self.explain("upload", error))?;
@@ -180,6 +191,8 @@ impl Bucket {
             .part_number(number)
             .content_length(i64::try_from(size).unwrap_or(i64::MAX))
             .body(body)
+            .customize()
+            .config_override(patient(size))
             .send()
             .await
             .map_err(|error| self.explain("upload", error))?;
@@ -206,6 +219,8 @@ impl Bucket {
             .key(key)
             .upload_id(upload)
             .multipart_upload(parts)
+            .customize()
+            .config_override(patient(SLOWEST_JOIN))
             .send()
             .await
             .map_err(|error| self.explain("upload", error))?;
@@ -229,10 +244,17 @@ impl Bucket {
             self.client.head_object().bucket(&self.profile.bucket).key(key).send().await.map_err(
                 |error| {
                     let error = self.explain("look at the object", error);
-                    // A HEAD's answer has no body, so 404 is all there is: the bucket was found before.
                     if error.code == Code::NoSuchBucket { self.no_such_object(key) } else { error }
                 },
-            )?;
+            );
+        // A HEAD's answer has no body: 404 is all it says.
+        let answer = match answer {
+            Err(error) if error.code == Code::NoSuchObject => match self.check_exists().await {
+                Err(bucket) if bucket.code == Code::NoSuchBucket => return Err(bucket),
+                _ => return Err(error),
+            },
+            answer => answer?,
+        };
         Ok(Object {
             size: answer.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
             etag: self.etag(answer.e_tag)?,
@@ -273,6 +295,14 @@ impl Bucket {
     fn etag(&self, etag: Option<String>) -> Result<String> {
         etag.filter(|etag| !etag.is_empty()).ok_or_else(|| self.not_s3())
     }
+}
+
+/// The SDK counts the time to send as waiting for the answer: a slow line gets as long as its bytes need. One
+/// on which nothing moves is given up by the SDK's own watch over bodies.
+fn patient(bytes: u64) -> aws_sdk_s3::config::Builder {
+    let read = ANSWER + Duration::from_secs(bytes / SLOWEST_LINE);
+    let timeouts = TimeoutConfig::builder().connect_timeout(http::CONNECT).read_timeout(read);
+    aws_sdk_s3::Config::builder().timeout_config(timeouts.build())
 }
 
 /// `s3://BUCKET/KEY`, taken apart.

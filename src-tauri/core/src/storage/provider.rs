@@ -169,7 +169,7 @@ impl Provider {
             let known: Vec<_> = PROVIDERS.iter().map(|provider| provider.id).collect();
             Error::new(
                 Code::Profile,
-                format!("no provider is called «{id}»"),
+                format!("no provider is called «{}»", id.escape_debug()),
                 format!("Use one of {}.", known.join(", ")),
             )
         })

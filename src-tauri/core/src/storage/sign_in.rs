@@ -13,7 +13,7 @@ use crate::profile::{Profile, SignIn};
 use crate::{Code, Error, Result};
 
 /// A secret for this run only, where no keychain is wanted.
-const SECRET_FROM_ENV: &str = "LAPSE_SECRET_ACCESS_KEY";
+pub(crate) const SECRET_FROM_ENV: &str = "LAPSE_SECRET_ACCESS_KEY";
 
 /// The longest to wait for the AWS chain: it may ask a metadata server that isn't there.
 const CHAIN: Duration = Duration::from_secs(30);
@@ -81,6 +81,9 @@ pub(crate) async fn sign_in(
             let secret =
                 keychain.get(&profile.secret_name(access_key)).await.map_err(keychain_error)?;
             let secret = secret.ok_or_else(|| {
+                if access_key != current {
+                    return link_not_kept();
+                }
                 Error::new(
                     Code::Keychain,
                     format!("the secret of {access_key} isn't in the keychain"),
@@ -137,9 +140,10 @@ async fn chain(profile: &Profile, name: Option<&str>) -> Result<Keys> {
     }
     let config = loader.load().await;
     let failed = |reason: String| {
+        let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
         Error::new(
             Code::SignIn,
-            format!("{told} gives no keys: {reason}"),
+            format!("{told} gives no keys: {}", reason.trim_end_matches('.')),
             "Sign in with the AWS tools first (for SSO: aws sso login), then try again.",
         )
     };
@@ -149,6 +153,12 @@ async fn chain(profile: &Profile, name: Option<&str>) -> Result<Keys> {
         .await
         .map_err(|_| failed("no answer within 30 seconds".to_owned()))?
         .map_err(|error| failed(super::http::chain(&error)).caused_by(error))?;
+    let in_headers = [Some(credentials.access_key_id()), credentials.session_token()];
+    if in_headers.iter().flatten().any(|text| !text.bytes().all(|byte| byte.is_ascii_graphic())) {
+        return Err(failed(
+            "the access key or the session token holds a space or a line end".to_owned(),
+        ));
+    }
     let token = credentials.session_token().map(|token| Sensitive::new(token.to_owned()));
     let end = match (credentials.expiry().map(Timestamp::try_from), &token) {
         (Some(Ok(end)), _) => SignInEnd::At(end),

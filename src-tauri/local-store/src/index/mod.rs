@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
 use crate::fault::Fault;
-use crate::{BUCKET, Error, Key, Usage, private};
+use crate::{BUCKET, Error, Key, Usage, blobs, private};
 
 pub(crate) use keys::AccessKey;
 pub(crate) use objects::{
@@ -46,6 +46,8 @@ impl Index {
         // A newer index mustn't be touched, and opening it for writing may already move its log.
         if path.exists() {
             Reader::open(dir)?;
+        } else if blobs::are_in(dir) {
+            return Err(Error::IndexGone(path));
         }
         // SQLite gives the log files the mode of the database.
         private::open_or_create(&path).map_err(Error::io("open", &path))?;

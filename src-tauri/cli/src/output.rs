@@ -116,6 +116,11 @@ pub(crate) fn share_line(shared: &Shared) {
     json_line(&share_json(share, state, Some(link), Some(url.expose())));
 }
 
+/// A share as it is known, without its link.
+pub(crate) fn known_line(known: &Known) {
+    json_line(&share_json(&known.share, &known.state, known.link.as_ref(), None));
+}
+
 pub(crate) fn share_line_with(known: &Known, more: Value) {
     let mut value = json!(share_json(&known.share, &known.state, known.link.as_ref(), None));
     if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {

@@ -11,8 +11,8 @@ use super::Outcome;
 use crate::args::{Copy, ShareArgs};
 use crate::clipboard;
 use crate::output::{
-    Output, clock, columns, is_terminal, json_line, line, sentence, share_line, share_line_with,
-    size,
+    Output, clock, columns, is_terminal, json_line, known_line, line, sentence, share_line,
+    share_line_with, size,
 };
 
 pub(crate) async fn share(
@@ -91,7 +91,7 @@ pub(crate) fn list(lapse: &Lapse, output: Output) -> Result<Outcome, Error> {
     let known = lapse.list()?;
     if output.is_json() {
         for known in &known {
-            share_line_with(known, json!({}));
+            known_line(known);
         }
     } else if known.is_empty() {
         output.aside("Nothing was shared yet. Begin with: lapse share FILE");

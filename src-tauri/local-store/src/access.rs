@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use s3s::access::{S3Access, S3AccessContext};
-use s3s::auth::{S3Auth, SecretKey};
-use s3s::dto::{CopyObjectInput, CopySource};
+use s3s::auth::{Credentials, S3Auth, SecretKey};
+use s3s::dto::{CopyObjectInput, CopySource, UploadPartCopyInput};
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 
 use crate::index::AccessKey;
@@ -32,7 +32,7 @@ impl S3Access for Access {
         let signer = request.credentials().ok_or_else(unsigned)?.access_key.clone();
         let key = self.0.key(&signer).ok_or_else(unknown_key)?;
         match (request.s3_op().name(), request.s3_path().get_bucket_name()) {
-            ("CreateBucket", _) if key.bucket.is_some() => Err(out_of_scope()),
+            ("CreateBucket" | "DeleteBucket", _) if key.bucket.is_some() => Err(out_of_scope()),
             // The list shows what the key may touch.
             ("ListBuckets", _) => Ok(()),
             (_, bucket) => allow(&key, bucket),
@@ -40,9 +40,20 @@ impl S3Access for Access {
     }
 
     async fn copy_object(&self, request: &mut S3Request<CopyObjectInput>) -> S3Result<()> {
-        let signer = request.credentials.as_ref().ok_or_else(unsigned)?;
+        self.check_source(request.credentials.as_ref(), &request.input.copy_source)
+    }
+
+    async fn upload_part_copy(&self, request: &mut S3Request<UploadPartCopyInput>) -> S3Result<()> {
+        self.check_source(request.credentials.as_ref(), &request.input.copy_source)
+    }
+}
+
+impl Access {
+    /// What is copied must be readable too.
+    fn check_source(&self, signer: Option<&Credentials>, source: &CopySource) -> S3Result<()> {
+        let signer = signer.ok_or_else(unsigned)?;
         let key = self.0.key(&signer.access_key).ok_or_else(unknown_key)?;
-        match &request.input.copy_source {
+        match source {
             CopySource::Bucket { bucket, .. } => allow(&key, Some(bucket)),
             _ => Err(s3_error!(NotImplemented, "Only objects of a bucket can be copied.")),
         }

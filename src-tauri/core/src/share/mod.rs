@@ -153,3 +153,81 @@ impl Share {
         !matches!(self.origin, Origin::Object)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::ToSpan as _;
+
+    use super::*;
+    use crate::profile::{Draft, SignIn};
+    use crate::storage::LinkFacts;
+
+    fn share(links: &[(i64, Option<Seen>)], now: Timestamp) -> Share {
+        let draft = Draft {
+            name: "work".into(),
+            provider: "aws".into(),
+            region: Some("eu-central-1".into()),
+            bucket: "files".into(),
+            sign_in: Some(SignIn::AwsDefault),
+            ..Draft::default()
+        };
+        let profile = draft.build().expect("a good profile");
+        let link = |(row, (hours, seen)): (i64, &(i64, Option<Seen>))| Link {
+            row,
+            facts: LinkFacts::new(&profile, "k", "A", now + (hours - 1).hours(), 3600),
+            limited_by: None,
+            temporary: false,
+            checked: seen.map(|seen| (now, seen)),
+        };
+        Share {
+            id: ShareId::random(),
+            profile: "work".into(),
+            bucket: "files".into(),
+            key: "k".into(),
+            name: "k".into(),
+            size: 1,
+            etag: Some("e".into()),
+            origin: Origin::Stdin,
+            created_at: now,
+            failed: None,
+            revoked_at: None,
+            links: (0..).zip(links).map(link).collect(),
+            under_way: false,
+        }
+    }
+
+    #[test]
+    fn a_link_that_works_speaks_for_the_share() {
+        let now = Timestamp::now();
+        for (links, chosen, state) in [
+            (&[(2, None), (9, None), (5, None)][..], 1, "active"),
+            (&[(9, Some(Seen::KeyOff)), (2, Some(Seen::Works)), (1, None)], 1, "active"),
+            (&[(9, Some(Seen::KeyOff)), (2, None)], 1, "active"),
+            (&[(9, Some(Seen::KeyOff)), (-2, Some(Seen::Works))], 0, "unreachable"),
+            (&[(-9, Some(Seen::Works)), (-2, None)], 1, "expired"),
+        ] {
+            let share = share(links, now);
+            assert_eq!(share.link(now).map(|link| link.row), Some(chosen), "{links:?}");
+            assert_eq!(share.state(now).as_str(), state, "{links:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_refusal_seen_since_proves_a_revoke() {
+        let now = Timestamp::now();
+        for (links, state) in [
+            (&[(5, None)][..], "unreachable"),
+            (&[(5, Some(Seen::NotKnown))], "unreachable"),
+            (&[(5, Some(Seen::NotKnown)), (6, Some(Seen::Gone))], "revoked"),
+            (&[(5, Some(Seen::Works)), (6, Some(Seen::Gone))], "active"),
+            (&[(-5, Some(Seen::Works))], "revoked"),
+        ] {
+            let mut share = share(links, now);
+            share.revoked_at = Some(now);
+            assert_eq!(share.state(now).as_str(), state, "{links:?}");
+            share.revoked_at = Some(now + 1.hours());
+            let later = if links[0].0 < 0 { "revoked" } else { "unreachable" };
+            assert_eq!(share.state(now).as_str(), later, "seen before the revoke: {links:?}");
+        }
+    }
+}

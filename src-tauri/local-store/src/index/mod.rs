@@ -15,8 +15,8 @@ use crate::{BUCKET, Error, Key, Usage, blobs, private};
 
 pub(crate) use keys::AccessKey;
 pub(crate) use objects::{
-    Headers, NewObject, Object, Piece, bucket_exists, buckets, create_bucket, delete_object,
-    find_object, is_current, keys_from, pieces, replace_object,
+    Headers, NewObject, Object, Piece, bucket_exists, buckets, create_bucket, delete_bucket,
+    delete_object, find_object, is_current, keys_from, pieces, replace_object,
 };
 pub(crate) use uploads::{
     NewPart, Part, Upload, abort_upload, count_uploads, create_upload, find_upload, finish_upload,

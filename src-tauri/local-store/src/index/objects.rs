@@ -68,6 +68,22 @@ pub(crate) fn create_bucket(connection: &Connection, name: &str) -> rusqlite::Re
     Ok(made == 1)
 }
 
+/// Removes a bucket that holds no object, with its unfinished uploads; gives the files that no row names any more.
+pub(crate) fn delete_bucket(
+    transaction: &Transaction<'_>,
+    name: &str,
+) -> Result<Vec<String>, Fault> {
+    let files = transaction
+        .prepare_cached(
+            "SELECT file FROM part JOIN upload ON upload.id = part.upload WHERE bucket = ?1",
+        )?
+        .query_map([name], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    transaction.execute("DELETE FROM upload WHERE bucket = ?1", [name])?;
+    transaction.execute("DELETE FROM bucket WHERE name = ?1", [name])?;
+    unnamed(transaction, files)
+}
+
 pub(crate) fn buckets(connection: &Connection) -> rusqlite::Result<Vec<Bucket>> {
     connection
         .prepare_cached("SELECT name, created_at FROM bucket ORDER BY name")?

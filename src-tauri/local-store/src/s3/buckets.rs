@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use s3s::dto::{
     Bucket, CreateBucketInput, CreateBucketOutput, GetBucketLocationInput, GetBucketLocationOutput,
-    HeadBucketInput, HeadBucketOutput, ListBucketsInput, ListBucketsOutput, Owner,
+    GetBucketVersioningInput, GetBucketVersioningOutput, HeadBucketInput, HeadBucketOutput,
+    ListBucketsInput, ListBucketsOutput, Owner,
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
@@ -43,6 +44,15 @@ pub(super) async fn location(
     store.read(move |view| index::bucket_exists(view, &input.bucket)).await?;
     // S3 answers nothing for us-east-1.
     Ok(S3Response::new(GetBucketLocationOutput::default()))
+}
+
+/// The store keeps one version of an object, and says so.
+pub(super) async fn versioning(
+    store: &Arc<Store>,
+    input: GetBucketVersioningInput,
+) -> S3Result<S3Response<GetBucketVersioningOutput>> {
+    store.read(move |view| index::bucket_exists(view, &input.bucket)).await?;
+    Ok(S3Response::new(GetBucketVersioningOutput::default()))
 }
 
 /// The buckets that the signing key may touch.

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use s3s::dto::{
-    ChecksumType, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, ETag,
-    MetadataDirective,
+    ChecksumType, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopyPartResult, CopySource,
+    ETag, MetadataDirective, UploadPartCopyInput, UploadPartCopyOutput,
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::conditions::ReadConditions;
-use super::put::{checked, refuse_unsupported};
-use super::timestamp;
+use super::put::{Upload as Bytes, checked, refuse_unsupported};
+use super::{get, multipart, timestamp};
 use crate::digest::Algorithm;
-use crate::index::{self, Headers, NewObject};
+use crate::index::{self, Headers, NewObject, Object};
 use crate::store::Store;
 
 pub(super) async fn copy(
@@ -21,12 +21,7 @@ pub(super) async fn copy(
 ) -> S3Result<S3Response<CopyObjectOutput>> {
     refuse_unsupported(&request.headers)?;
     let input = request.input;
-    let CopySource::Bucket { bucket, key, version_id: None } = input.copy_source else {
-        return Err(s3_error!(
-            NotImplemented,
-            "Only the latest version of an object of a bucket can be copied."
-        ));
-    };
+    let (bucket, key) = source(input.copy_source)?;
     let conditions = ReadConditions {
         if_match: input.copy_source_if_match,
         if_none_match: input.copy_source_if_none_match,
@@ -55,10 +50,7 @@ pub(super) async fn copy(
         .write(move |transaction| {
             let source = index::find_object(transaction, &bucket, &key)?
                 .ok_or_else(|| s3_error!(NoSuchKey, "There is no object of the source's key."))?;
-            // S3 answers 412 here where a GET would answer 304.
-            conditions
-                .check(&source)
-                .map_err(|_| s3_error!(PreconditionFailed, "The source has changed."))?;
+            check(&conditions, &source)?;
             let new = NewObject {
                 bucket: input.bucket,
                 key: input.key,
@@ -83,4 +75,76 @@ pub(super) async fn copy(
         checksum_type: Some(ChecksumType::from_static(checksum.type_name())),
     };
     Ok(S3Response::new(CopyObjectOutput { copy_object_result: Some(result), ..Default::default() }))
+}
+
+/// A part that is a range of an object: its bytes are copied, since S3's `ETag` of a part needs their MD5.
+pub(super) async fn part(
+    store: &Arc<Store>,
+    request: S3Request<UploadPartCopyInput>,
+) -> S3Result<S3Response<UploadPartCopyOutput>> {
+    refuse_unsupported(&request.headers)?;
+    let input = request.input;
+    let number = multipart::part_number(input.part_number)?;
+    let (bucket, key) = source(input.copy_source)?;
+    let (object, pinned) = get::open(store, bucket, key).await?;
+    check(
+        &ReadConditions {
+            if_match: input.copy_source_if_match,
+            if_none_match: input.copy_source_if_none_match,
+            if_modified_since: input.copy_source_if_modified_since,
+            if_unmodified_since: input.copy_source_if_unmodified_since,
+        },
+        &object,
+    )?;
+    let range = match &input.copy_source_range {
+        None => 0..object.size,
+        Some(text) => range(text, object.size)?,
+    };
+    let length = range.end - range.start;
+    let bytes = Bytes::own(pinned.stream(range), length);
+    let upload = (input.bucket, input.key, input.upload_id);
+    let (etag, checksum) = multipart::keep_part(store, upload, number, bytes).await?;
+    let result = CopyPartResult {
+        e_tag: Some(ETag::Strong(etag)),
+        last_modified: Some(timestamp(index::now())),
+        checksum_crc32: checksum.of(Algorithm::Crc32),
+        checksum_crc32c: checksum.of(Algorithm::Crc32c),
+        checksum_crc64nvme: checksum.of(Algorithm::Crc64Nvme),
+        checksum_sha1: checksum.of(Algorithm::Sha1),
+        checksum_sha256: checksum.of(Algorithm::Sha256),
+    };
+    Ok(S3Response::new(UploadPartCopyOutput {
+        copy_part_result: Some(result),
+        ..Default::default()
+    }))
+}
+
+/// Bucket and key of what is to be copied.
+fn source(source: CopySource) -> S3Result<(String, String)> {
+    match source {
+        CopySource::Bucket { bucket, key, version_id: None } => Ok((bucket.into(), key.into())),
+        _ => Err(s3_error!(
+            NotImplemented,
+            "Only the latest version of an object of a bucket can be copied."
+        )),
+    }
+}
+
+/// S3 answers 412 here where a GET would answer 304.
+fn check(conditions: &ReadConditions, object: &Object) -> S3Result<()> {
+    conditions.check(object).map_err(|_| s3_error!(PreconditionFailed, "The source has changed."))
+}
+
+/// `bytes=first-last`, both named and both within the object.
+fn range(text: &str, size: u64) -> S3Result<std::ops::Range<u64>> {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let ends = text.strip_prefix("bytes=").and_then(|ends| ends.split_once('-'));
+    let ends = ends.filter(|(first, last)| digits(first) && digits(last));
+    let parsed = ends
+        .and_then(|(first, last)| Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?)));
+    match parsed {
+        Some((first, last)) if first <= last && last < size => Ok(first..last + 1),
+        Some(_) => Err(s3_error!(InvalidRange, "The range isn't within the source.")),
+        None => Err(s3_error!(InvalidArgument, "The range of a copy is bytes=first-last.")),
+    }
 }

@@ -8,9 +8,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rusqlite::Connection;
 use s3s::dto::{
     ChecksumAlgorithm, ChecksumType, CommonPrefix, ETag, EncodingType, ListMultipartUploadsInput,
-    ListMultipartUploadsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput,
-    ListPartsOutput, MultipartUpload, Object as ListedObject, ObjectStorageClass,
-    Part as ListedPart, StorageClass,
+    ListMultipartUploadsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
+    ListObjectsV2Output, ListPartsInput, ListPartsOutput, MultipartUpload, Object as ListedObject,
+    ObjectStorageClass, Part as ListedPart, StorageClass,
 };
 use s3s::{S3Response, S3Result, s3_error};
 
@@ -49,7 +49,69 @@ pub(super) async fn objects(
     };
     let page = store.read(move |view| search.run(view)).await?;
     let key_count = page.objects.len() + page.prefixes.len();
-    let contents = page.objects.into_iter().map(|(key, object)| ListedObject {
+    let prefixes = page.prefixes.iter().map(|prefix| CommonPrefix { prefix: Some(encode(prefix)) });
+    Ok(S3Response::new(ListObjectsV2Output {
+        name: Some(input.bucket),
+        max_keys: Some(max),
+        key_count: i32::try_from(key_count).ok(),
+        is_truncated: Some(page.next.is_some()),
+        next_continuation_token: page.next.map(|from| BASE64URL_NOPAD.encode(&from)),
+        contents: Some(listed(page.objects, &encode)),
+        common_prefixes: Some(prefixes.collect()),
+        prefix: Some(encode(input.prefix.as_deref().unwrap_or_default())),
+        delimiter: input.delimiter.as_deref().map(&encode),
+        start_after: input.start_after.as_deref().map(&encode),
+        continuation_token: input.continuation_token,
+        encoding_type: input.encoding_type,
+        request_charged: None,
+    }))
+}
+
+/// Version 1, which goes on after a key instead of a token.
+pub(super) async fn objects_by_marker(
+    store: &Arc<Store>,
+    input: ListObjectsInput,
+) -> S3Result<S3Response<ListObjectsOutput>> {
+    let encode = encoder(input.encoding_type.as_ref())?;
+    let max = limit(input.max_keys)?;
+    let prefix = input.prefix.clone().unwrap_or_default();
+    let delimiter = input.delimiter.clone().filter(|delimiter| !delimiter.is_empty());
+    let from = match input.marker.as_deref().unwrap_or_default() {
+        "" => Vec::new(),
+        // A page that ended with a common prefix: all that begins with it was answered.
+        marker if delimiter.as_ref().is_some_and(|d| marker.ends_with(d.as_str())) => past(marker),
+        marker => after(marker),
+    };
+    let search = Search {
+        bucket: input.bucket.clone(),
+        from: from.max(prefix.clone().into_bytes()),
+        prefix,
+        delimiter,
+        max: usize::try_from(max).unwrap_or_default(),
+    };
+    let page = store.read(move |view| search.run(view)).await?;
+    let last = page.objects.last().map(|(key, _)| key).max(page.prefixes.last()).cloned();
+    let prefixes = page.prefixes.iter().map(|prefix| CommonPrefix { prefix: Some(encode(prefix)) });
+    Ok(S3Response::new(ListObjectsOutput {
+        name: Some(input.bucket),
+        max_keys: Some(max),
+        is_truncated: Some(page.next.is_some()),
+        // As on AWS: without a delimiter the last key is the marker.
+        next_marker: last
+            .filter(|_| page.next.is_some() && input.delimiter.is_some())
+            .map(|last| encode(&last)),
+        common_prefixes: Some(prefixes.collect()),
+        contents: Some(listed(page.objects, &encode)),
+        prefix: Some(encode(input.prefix.as_deref().unwrap_or_default())),
+        marker: Some(encode(input.marker.as_deref().unwrap_or_default())),
+        delimiter: input.delimiter.as_deref().map(&encode),
+        encoding_type: input.encoding_type,
+        request_charged: None,
+    }))
+}
+
+fn listed(objects: Vec<(String, Object)>, encode: impl Fn(&str) -> String) -> Vec<ListedObject> {
+    let listed = objects.into_iter().map(|(key, object)| ListedObject {
         key: Some(encode(&key)),
         size: Some(signed(object.size)),
         e_tag: Some(ETag::Strong(object.etag)),
@@ -61,22 +123,7 @@ pub(super) async fn objects(
         storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
         ..Default::default()
     });
-    let prefixes = page.prefixes.iter().map(|prefix| CommonPrefix { prefix: Some(encode(prefix)) });
-    Ok(S3Response::new(ListObjectsV2Output {
-        name: Some(input.bucket),
-        max_keys: Some(max),
-        key_count: i32::try_from(key_count).ok(),
-        is_truncated: Some(page.next.is_some()),
-        next_continuation_token: page.next.map(|from| BASE64URL_NOPAD.encode(&from)),
-        contents: Some(contents.collect()),
-        common_prefixes: Some(prefixes.collect()),
-        prefix: Some(encode(input.prefix.as_deref().unwrap_or_default())),
-        delimiter: input.delimiter.as_deref().map(&encode),
-        start_after: input.start_after.as_deref().map(&encode),
-        continuation_token: input.continuation_token,
-        encoding_type: input.encoding_type,
-        request_charged: None,
-    }))
+    listed.collect()
 }
 
 pub(super) async fn parts(

@@ -7,6 +7,7 @@ mod get;
 mod listing;
 mod multipart;
 mod put;
+mod removal;
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -14,12 +15,15 @@ use std::time::{Duration, UNIX_EPOCH};
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput,
     CompleteMultipartUploadOutput, CopyObjectInput, CopyObjectOutput, CreateBucketInput,
-    CreateBucketOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput,
-    DeleteObjectOutput, GetBucketLocationInput, GetBucketLocationOutput, GetObjectInput,
-    GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
-    ListBucketsInput, ListBucketsOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput,
+    CreateBucketOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteBucketInput,
+    DeleteBucketOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
+    DeleteObjectsOutput, GetBucketLocationInput, GetBucketLocationOutput, GetBucketVersioningInput,
+    GetBucketVersioningOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput,
+    HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput,
+    ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectsInput, ListObjectsOutput,
     ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput, PutObjectInput,
-    PutObjectOutput, Timestamp, UploadPartInput, UploadPartOutput,
+    PutObjectOutput, Timestamp, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput,
+    UploadPartOutput,
 };
 use s3s::{S3, S3Request, S3Response, S3Result};
 
@@ -58,6 +62,20 @@ impl S3 for Backend {
         buckets::location(&self.0, r.input).await
     }
 
+    async fn get_bucket_versioning(
+        &self,
+        r: S3Request<GetBucketVersioningInput>,
+    ) -> S3Result<S3Response<GetBucketVersioningOutput>> {
+        buckets::versioning(&self.0, r.input).await
+    }
+
+    async fn delete_bucket(
+        &self,
+        r: S3Request<DeleteBucketInput>,
+    ) -> S3Result<S3Response<DeleteBucketOutput>> {
+        removal::bucket(&self.0, r.input).await
+    }
+
     async fn put_object(
         &self,
         r: S3Request<PutObjectInput>,
@@ -86,11 +104,25 @@ impl S3 for Backend {
         put::delete(&self.0, r.input).await
     }
 
+    async fn delete_objects(
+        &self,
+        r: S3Request<DeleteObjectsInput>,
+    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
+        removal::objects(&self.0, r.input).await
+    }
+
     async fn copy_object(
         &self,
         r: S3Request<CopyObjectInput>,
     ) -> S3Result<S3Response<CopyObjectOutput>> {
         copy::copy(&self.0, r).await
+    }
+
+    async fn list_objects(
+        &self,
+        r: S3Request<ListObjectsInput>,
+    ) -> S3Result<S3Response<ListObjectsOutput>> {
+        listing::objects_by_marker(&self.0, r.input).await
     }
 
     async fn list_objects_v2(
@@ -112,6 +144,13 @@ impl S3 for Backend {
         r: S3Request<UploadPartInput>,
     ) -> S3Result<S3Response<UploadPartOutput>> {
         multipart::upload_part(&self.0, r).await
+    }
+
+    async fn upload_part_copy(
+        &self,
+        r: S3Request<UploadPartCopyInput>,
+    ) -> S3Result<S3Response<UploadPartCopyOutput>> {
+        copy::part(&self.0, r).await
     }
 
     async fn list_parts(

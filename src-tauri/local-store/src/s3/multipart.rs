@@ -69,26 +69,10 @@ pub(super) async fn upload_part(
 ) -> S3Result<S3Response<UploadPartOutput>> {
     let S3Request { input, headers, trailing_headers, .. } = request;
     refuse_unsupported(&headers)?;
-    let number = u16::try_from(input.part_number)
-        .ok()
-        .filter(|number| (1..=MOST_PARTS).contains(number))
-        .ok_or_else(|| s3_error!(InvalidArgument, "Part numbers go from 1 to 10,000."))?;
-    let (bucket, key, id) = (input.bucket, input.key, input.upload_id);
-    let find = move |view: &rusqlite::Connection| index::find_upload(view, &bucket, &key, &id);
-    let upload = store.read(find.clone()).await?;
-    let bytes =
-        Bytes::of(&headers, input.body, trailing_headers.as_ref())?.hashed_by(upload.algorithm)?;
-    let (received, proof) = bytes.receive(store).await?;
-    let (etag, checksum) = store
-        .write_blob(received, move |transaction, kept| {
-            let checksum = proof.verify(&kept.sums)?;
-            // It may have been finished or aborted meanwhile.
-            let upload = find(transaction)?;
-            let part = NewPart { number, piece: kept.piece.clone(), md5: kept.sums.md5, checksum };
-            let orphans = index::put_part(transaction, &upload.id, &part)?;
-            Ok(((HEXLOWER.encode(&part.md5), part.checksum), orphans))
-        })
-        .await?;
+    let number = part_number(input.part_number)?;
+    let bytes = Bytes::of(&headers, input.body, trailing_headers.as_ref())?;
+    let upload = (input.bucket, input.key, input.upload_id);
+    let (etag, checksum) = keep_part(store, upload, number, bytes).await?;
     Ok(S3Response::new(UploadPartOutput {
         e_tag: Some(ETag::Strong(etag)),
         checksum_crc32: checksum.of(Algorithm::Crc32),
@@ -98,6 +82,36 @@ pub(super) async fn upload_part(
         checksum_sha256: checksum.of(Algorithm::Sha256),
         ..Default::default()
     }))
+}
+
+pub(super) fn part_number(number: i32) -> S3Result<u16> {
+    u16::try_from(number)
+        .ok()
+        .filter(|number| (1..=MOST_PARTS).contains(number))
+        .ok_or_else(|| s3_error!(InvalidArgument, "Part numbers go from 1 to 10,000."))
+}
+
+/// Receives a part of the upload that bucket, key and id name; gives its `ETag` and checksum.
+pub(super) async fn keep_part(
+    store: &Arc<Store>,
+    (bucket, key, id): (String, String, String),
+    number: u16,
+    bytes: Bytes,
+) -> S3Result<(String, Stored)> {
+    let find = move |view: &rusqlite::Connection| index::find_upload(view, &bucket, &key, &id);
+    let upload = store.read(find.clone()).await?;
+    let (received, proof) = bytes.hashed_by(upload.algorithm)?.receive(store).await?;
+    let kept = store
+        .write_blob(received, move |transaction, kept| {
+            let checksum = proof.verify(&kept.sums)?;
+            // It may have been finished or aborted meanwhile.
+            let upload = find(transaction)?;
+            let part = NewPart { number, piece: kept.piece.clone(), md5: kept.sums.md5, checksum };
+            let orphans = index::put_part(transaction, &upload.id, &part)?;
+            Ok(((HEXLOWER.encode(&part.md5), part.checksum), orphans))
+        })
+        .await?;
+    Ok(kept)
 }
 
 pub(super) async fn complete(

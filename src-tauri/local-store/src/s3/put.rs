@@ -121,6 +121,11 @@ impl Upload {
         Ok(Self { body, length, proof: Proof::of(headers, trailers)? })
     }
 
+    /// Bytes of the store's own, about which no request says anything.
+    pub(super) fn own(body: StreamingBlob, length: u64) -> Self {
+        Self { body, length, proof: Proof { md5: None, algorithm: None, expected: None } }
+    }
+
     /// Computes the checksum that the whole upload was begun with, also when the request names none.
     pub(super) fn hashed_by(mut self, algorithm: Option<Algorithm>) -> S3Result<Self> {
         match (algorithm, self.proof.algorithm) {

@@ -13,5 +13,6 @@ mod hostile;
 mod hosting;
 mod multipart;
 mod objects;
+mod operations;
 mod signer;
 mod support;

@@ -49,18 +49,19 @@ impl S3Access for Access {
     }
 }
 
-fn allow(key: &AccessKey, bucket: Option<&str>) -> S3Result<()> {
+/// Refuses a key that may not touch `bucket`.
+pub(crate) fn allow(key: &AccessKey, bucket: Option<&str>) -> S3Result<()> {
     match &key.bucket {
         Some(scope) if bucket != Some(scope) => Err(out_of_scope()),
         _ => Ok(()),
     }
 }
 
-fn unknown_key() -> S3Error {
+pub(crate) fn unknown_key() -> S3Error {
     s3_error!(InvalidAccessKeyId, "This access key doesn't exist or is switched off.")
 }
 
-fn unsigned() -> S3Error {
+pub(crate) fn unsigned() -> S3Error {
     s3_error!(AccessDenied, "Requests must be signed.")
 }
 

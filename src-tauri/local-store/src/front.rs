@@ -21,10 +21,19 @@ const LARGEST_HEAD: usize = 32 * 1024;
 /// Signature version 4's longest life of a link, in seconds.
 const LONGEST_LINK: u32 = 7 * 24 * 60 * 60;
 /// How far a link may be dated ahead: the clock of who signed it may be off by so much.
-const AHEAD: SignedDuration = SignedDuration::from_mins(15);
+pub(crate) const AHEAD: SignedDuration = SignedDuration::from_mins(15);
 
-/// Refuses what may not reach s3s.
-pub(crate) fn check(request: &Parts, now: Timestamp) -> S3Result<()> {
+/// Who answers a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// s3s, with the store as its backend.
+    S3,
+    /// [`crate::form`].
+    Form,
+}
+
+/// Refuses what may reach nobody, and says who answers the rest.
+pub(crate) fn check(request: &Parts, now: Timestamp) -> S3Result<Way> {
     let headers = &request.headers;
     let query = Query::parse(request.uri.query().unwrap_or_default())?;
     if size(request) > LARGEST_HEAD {
@@ -33,25 +42,38 @@ pub(crate) fn check(request: &Parts, now: Timestamp) -> S3Result<()> {
         return Err(fault::other(status, "RequestHeaderSectionTooLarge", message));
     }
     if is_form(request) {
-        return Err(s3_error!(NotImplemented, "Uploads by POST form aren't supported."));
+        return check_form(request);
     }
     query.refuse_duplicates()?;
     if query.has("AWSAccessKeyId") || query.has("Signature") {
         return Err(version_2());
     }
     match (headers.get(AUTHORIZATION), query.has("X-Amz-Signature")) {
-        (Some(_), true) => Err(s3_error!(
-            InvalidArgument,
-            "A request is signed by its header or its query, not both."
-        )),
+        (Some(_), true) => {
+            return Err(s3_error!(
+                InvalidArgument,
+                "A request is signed by its header or its query, not both."
+            ));
+        }
         (Some(value), false) => {
             let value = value.to_str().map_err(|_| malformed_header("isn't text"))?;
-            check_header(value, headers)
+            check_header(value, headers)?;
         }
-        (None, true) => check_link(&query, headers, now),
+        (None, true) => check_link(&query, headers, now)?,
         // Unsigned: s3s has it refused by our access check.
-        (None, false) => Ok(()),
+        (None, false) => {}
     }
+    Ok(Way::S3)
+}
+
+/// A form carries its signature in its fields, so that nothing else may speak for it.
+fn check_form(request: &Parts) -> S3Result<Way> {
+    if request.uri.query().is_some_and(|query| !query.is_empty())
+        || request.headers.contains_key(AUTHORIZATION)
+    {
+        return Err(s3_error!(InvalidArgument, "A POST form is signed by its fields only."));
+    }
+    Ok(Way::Form)
 }
 
 fn size(request: &Parts) -> usize {
@@ -152,12 +174,12 @@ fn refuse_token(has_token: bool) -> S3Result<()> {
 }
 
 /// `20260131T235959Z`
-fn parse_date(text: &str) -> Option<Timestamp> {
+pub(crate) fn parse_date(text: &str) -> Option<Timestamp> {
     let time = DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok().filter(|_| text.len() == 16)?;
     TimeZone::UTC.to_timestamp(time).ok()
 }
 
-fn version_2() -> S3Error {
+pub(crate) fn version_2() -> S3Error {
     s3_error!(InvalidRequest, "Only signature version 4 (AWS4-HMAC-SHA256) is supported.")
 }
 

@@ -10,12 +10,14 @@ mod chunks;
 mod digest;
 mod error;
 mod fault;
+mod form;
 mod front;
 mod host;
 mod index;
 mod private;
 mod s3;
 mod server;
+mod signature;
 mod store;
 
 use std::fmt;

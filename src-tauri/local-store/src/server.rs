@@ -28,9 +28,10 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
 use crate::access::{Access, Auth};
+use crate::front::Way;
 use crate::s3::Backend;
 use crate::store::Store;
-use crate::{chunks, front};
+use crate::{chunks, form, front};
 
 /// Each connection may need a file too, and many systems give a process 1024 descriptors.
 const MOST_CONNECTIONS: usize = 400;
@@ -53,6 +54,7 @@ pub(crate) struct Pulse {
 /// Answers S3 requests.
 pub(crate) struct Server {
     service: S3Service,
+    store: Arc<Store>,
     pulse: Arc<Pulse>,
 }
 
@@ -62,7 +64,7 @@ impl Server {
         builder.set_auth(Auth(Arc::clone(store)));
         builder.set_access(Access(Arc::clone(store)));
         let pulse = Pulse { under_way: AtomicUsize::new(0), last_request: AtomicI64::new(0) };
-        Self { service: builder.build(), pulse: Arc::new(pulse) }
+        Self { service: builder.build(), store: Arc::clone(store), pulse: Arc::new(pulse) }
     }
 
     pub(crate) fn pulse(&self) -> Arc<Pulse> {
@@ -122,7 +124,10 @@ impl Server {
         let id = format!("{:016X}", rand::random::<u64>());
         let (parts, body) = request.into_parts();
         let answer = match front::check(&parts, Timestamp::now()) {
-            Ok(()) => self.pass_on(parts, body).await,
+            Ok(Way::S3) => self.pass_on(parts, body).await,
+            Ok(Way::Form) => {
+                form::answer(&self.store, &parts, body.into()).await.unwrap_or_else(refusal)
+            }
             Err(error) => refusal(error),
         };
         if answer.status().is_server_error() && answer.status() != StatusCode::NOT_IMPLEMENTED {

@@ -6,7 +6,7 @@ mod copy;
 mod get;
 mod listing;
 mod multipart;
-mod put;
+pub(crate) mod put;
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};

@@ -9,6 +9,8 @@
     reason = "tests stop at what they didn't expect, and may be slow"
 )]
 
+mod form;
+mod forms;
 mod hostile;
 mod hosting;
 mod multipart;

@@ -143,12 +143,15 @@ impl Draft {
             self.scope(),
             hex(&Sha256::digest(canonical))
         );
-        let mut key = format!("AWS4{}", self.key.secret_key).into_bytes();
-        for part in self.scope().split('/') {
-            key = hmac(&key, part.as_bytes());
-        }
-        hex(&hmac(&key, text.as_bytes()))
+        hex(&sign(&self.key.secret_key, &self.scope(), text.as_bytes()))
     }
+}
+
+/// Signs `text` by the key that a secret gives for a scope.
+pub(crate) fn sign(secret: &str, scope: &str, text: &[u8]) -> Vec<u8> {
+    let start = format!("AWS4{secret}").into_bytes();
+    let key = scope.split('/').fold(start, |key, part| hmac(&key, part.as_bytes()));
+    hmac(&key, text)
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

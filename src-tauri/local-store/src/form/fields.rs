@@ -221,3 +221,49 @@ impl Stream for Gated {
         polled
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    use futures_util::stream;
+    use s3s::stream::DynByteStream;
+
+    /// A client that is faster than the disk.
+    struct Ready<S>(S);
+
+    impl<S: Stream<Item = Result<Bytes, StdError>> + Unpin> Stream for Ready<S> {
+        type Item = Result<Bytes, StdError>;
+
+        fn poll_next(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Self::Item>> {
+            self.0.poll_next_unpin(context)
+        }
+    }
+
+    impl<S: Stream<Item = Result<Bytes, StdError>> + Unpin> s3s::stream::ByteStream for Ready<S> {}
+
+    #[tokio::test]
+    async fn file_is_not_read_ahead() {
+        let start =
+            Bytes::from_static(b"--b\r\ncontent-disposition: form-data; name=\"file\"\r\n\r\n");
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&taken);
+        let chunks = (0..1000).map(move |number| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            Ok(if number == 0 { start.clone() } else { Bytes::from_static(&[b'x'; 1000]) })
+        });
+        let body: DynByteStream = Box::pin(Ready(stream::iter(chunks)));
+        let body = SharedBody::new(Body::from(body));
+        let form = Form::read("b".into(), &body).await.expect("a form");
+        let (mut file, _rest) = form.into_file();
+        for _ in 0..10 {
+            file.next().await.expect("more").expect("well formed");
+        }
+        let taken = taken.load(Ordering::Relaxed);
+        assert!(taken < 15, "{taken} chunks were taken to give 10");
+    }
+}

@@ -211,10 +211,11 @@ fn kept_headers(fields: &Fields) -> S3Result<Headers> {
     })
 }
 
-/// A value that can be a header of an answer as it is.
+/// A value that can be a header of an answer as it is: ASCII, as a put's are.
 fn fit(name: &str, value: &str) -> S3Result<String> {
-    let fits =
-        HeaderName::from_bytes(name.as_bytes()).is_ok() && HeaderValue::from_str(value).is_ok();
+    let fits = value.is_ascii()
+        && HeaderName::from_bytes(name.as_bytes()).is_ok()
+        && HeaderValue::from_str(value).is_ok();
     if fits {
         Ok(value.to_owned())
     } else {

@@ -7,7 +7,7 @@ use s3s::auth::{S3Auth, SecretKey};
 use s3s::dto::{CopyObjectInput, CopySource};
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 
-use crate::index::AccessKey;
+use crate::index::{AccessKey, Service};
 use crate::store::Store;
 
 /// Looks secrets up by access key.
@@ -31,6 +31,7 @@ impl S3Access for Access {
     async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
         let signer = request.credentials().ok_or_else(unsigned)?.access_key.clone();
         let key = self.0.key(&signer).ok_or_else(unknown_key)?;
+        key.note_use(Service::S3);
         match (request.s3_op().name(), request.s3_path().get_bucket_name()) {
             ("CreateBucket", _) if key.bucket.is_some() => Err(out_of_scope()),
             // The list shows what the key may touch.

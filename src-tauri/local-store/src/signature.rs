@@ -31,6 +31,11 @@ impl<'a> Scope<'a> {
         self.region == REGION && self.service == service
     }
 
+    /// The scope without the key, as the string to sign has it.
+    pub(crate) fn text(&self) -> String {
+        format!("{}/{}/{}/aws4_request", self.day, self.region, self.service)
+    }
+
     /// Whether `signature` (hex) is the one of `text` by `secret`. Takes as long for a wrong one
     /// as for a right one.
     pub(crate) fn verify(&self, secret: &str, text: &[u8], signature: &str) -> bool {

@@ -23,7 +23,7 @@ use s3s::{Body, S3Error, S3Result, s3_error};
 use self::fields::{Fields, Form, SharedBody};
 use self::policy::Policy;
 use crate::blobs::Size;
-use crate::index::Headers;
+use crate::index::{Headers, Service};
 use crate::s3::put::{self, LARGEST_PUT, NewPut, Proof};
 use crate::signature::Scope;
 use crate::store::Store;
@@ -99,7 +99,7 @@ fn authorize(store: &Store, fields: &Fields, bucket: &str, now: Timestamp) -> S3
     let scope = Scope::parse(credential?).ok_or_else(|| {
         s3_error!(MalformedPOSTRequest, "The field x-amz-credential is malformed.")
     })?;
-    if !scope.is_for("s3") {
+    if !scope.is_for(Service::S3.name()) {
         return Err(s3_error!(
             MalformedPOSTRequest,
             "The field x-amz-credential is for another region or service; this is us-east-1 and s3."
@@ -113,6 +113,7 @@ fn authorize(store: &Store, fields: &Fields, bucket: &str, now: Timestamp) -> S3
     if !scope.verify(&key.credentials.secret_key, policy.as_bytes(), signature?) {
         return Err(s3_error!(SignatureDoesNotMatch));
     }
+    key.note_use(Service::S3);
     if signed_at.duration_since(now) > front::AHEAD {
         return Err(s3_error!(AccessDenied, "Request is not valid yet"));
     }

@@ -13,6 +13,7 @@ mod form;
 mod forms;
 mod hostile;
 mod hosting;
+mod keys;
 mod multipart;
 mod objects;
 mod signer;

@@ -18,6 +18,7 @@ pub(crate) struct Draft {
     pub(crate) signed: Vec<String>,
     pub(crate) key: Credentials,
     pub(crate) region: String,
+    pub(crate) service: String,
     pub(crate) at: Timestamp,
     pub(crate) expires: String,
 }
@@ -33,6 +34,7 @@ impl Draft {
             signed: vec!["host".into()],
             key,
             region: REGION.into(),
+            service: "s3".into(),
             at: Timestamp::now(),
             expires: "900".into(),
         }
@@ -108,7 +110,7 @@ impl Draft {
     }
 
     fn scope(&self) -> String {
-        format!("{}/{}/s3/aws4_request", &self.date()[..8], self.region)
+        format!("{}/{}/{}/aws4_request", &self.date()[..8], self.region, self.service)
     }
 
     fn signed_list(&self) -> String {

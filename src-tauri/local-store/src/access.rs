@@ -7,7 +7,7 @@ use s3s::auth::{Credentials, S3Auth, SecretKey};
 use s3s::dto::{CopyObjectInput, CopySource, UploadPartCopyInput};
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 
-use crate::index::AccessKey;
+use crate::index::{AccessKey, Service};
 use crate::store::Store;
 
 /// Looks secrets up by access key.
@@ -31,6 +31,7 @@ impl S3Access for Access {
     async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
         let signer = request.credentials().ok_or_else(unsigned)?.access_key.clone();
         let key = self.0.key(&signer).ok_or_else(unknown_key)?;
+        key.note_use(Service::S3);
         match (request.s3_op().name(), request.s3_path().get_bucket_name()) {
             ("CreateBucket" | "DeleteBucket", _) if key.bucket.is_some() => Err(out_of_scope()),
             // The list shows what the key may touch.
@@ -60,18 +61,19 @@ impl Access {
     }
 }
 
-fn allow(key: &AccessKey, bucket: Option<&str>) -> S3Result<()> {
+/// Refuses a key that may not touch `bucket`.
+pub(crate) fn allow(key: &AccessKey, bucket: Option<&str>) -> S3Result<()> {
     match &key.bucket {
         Some(scope) if bucket != Some(scope) => Err(out_of_scope()),
         _ => Ok(()),
     }
 }
 
-fn unknown_key() -> S3Error {
+pub(crate) fn unknown_key() -> S3Error {
     s3_error!(InvalidAccessKeyId, "This access key doesn't exist or is switched off.")
 }
 
-fn unsigned() -> S3Error {
+pub(crate) fn unsigned() -> S3Error {
     s3_error!(AccessDenied, "Requests must be signed.")
 }
 

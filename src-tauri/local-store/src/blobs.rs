@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -80,11 +80,11 @@ impl Blobs {
         Ok(())
     }
 
-    /// Streams `body`, which must be `length` bytes, to a temporary file, hashing on the way.
+    /// Streams `body`, which must be of this `size`, to a temporary file, hashing on the way.
     pub(crate) async fn receive(
         &self,
         mut body: StreamingBlob,
-        length: u64,
+        size: Size,
         asked: Option<Algorithm>,
     ) -> Result<Received, Fault> {
         let path = self.temporary.join(random_name());
@@ -99,9 +99,7 @@ impl Blobs {
             let Some(chunk) = chunk else { break };
             let chunk = chunk.map_err(|error| broken_body(&error))?;
             received += chunk.len() as u64;
-            if received > length {
-                return Err(s3_error!(IncompleteBody, "More was sent than announced.").into());
-            }
+            size.check_so_far(received)?;
             gathered += chunk.len();
             batch.push(chunk);
             if gathered >= WRITE {
@@ -111,9 +109,7 @@ impl Blobs {
                 gathered = 0;
             }
         }
-        if received < length {
-            return Err(s3_error!(IncompleteBody, "Less was sent than announced.").into());
-        }
+        size.check_end(received)?;
         let file = writing.await??;
         Ok(spawn_blocking(move || file.write(&batch)).await??)
     }
@@ -157,6 +153,42 @@ impl Blobs {
 
     fn readers(&self) -> MutexGuard<'_, HashMap<String, Readers>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many bytes a body may have.
+pub(crate) enum Size {
+    /// As many as the client announced.
+    Exactly(u64),
+    /// As many as its signer allows.
+    Within(RangeInclusive<u64>),
+}
+
+impl Size {
+    fn check_so_far(&self, received: u64) -> Result<(), S3Error> {
+        match self {
+            Self::Exactly(length) if received > *length => {
+                Err(s3_error!(IncompleteBody, "More was sent than announced."))
+            }
+            Self::Within(sizes) if received > *sizes.end() => Err(s3_error!(
+                EntityTooLarge,
+                "Your proposed upload exceeds the maximum allowed size"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_end(&self, received: u64) -> Result<(), S3Error> {
+        match self {
+            Self::Exactly(length) if received < *length => {
+                Err(s3_error!(IncompleteBody, "Less was sent than announced."))
+            }
+            Self::Within(sizes) if received < *sizes.start() => Err(s3_error!(
+                EntityTooSmall,
+                "Your proposed upload is smaller than the minimum allowed size"
+            )),
+            _ => Ok(()),
+        }
     }
 }
 

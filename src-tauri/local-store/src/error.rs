@@ -49,6 +49,12 @@ pub enum Error {
         /// What the database said.
         source: rusqlite::Error,
     },
+    /// The store has no access key of this id.
+    #[error("the store has no such access key")]
+    NoSuchKey,
+    /// A role has two keys at most, active or not, as users have on AWS.
+    #[error("there are two access keys of this role already; delete one first")]
+    TooManyKeys,
     /// A file or folder of the store couldn't be used.
     #[error("can't {doing} {path}")]
     Io {

@@ -15,6 +15,42 @@ pub(crate) enum Fault {
     Index(rusqlite::Error),
     /// A file failed.
     Io(io::Error),
+    /// An access key stays as it is.
+    Key(KeyFault),
+}
+
+/// Why an access key can't be made or changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyFault {
+    Unknown,
+    TooMany,
+    LastRoot,
+}
+
+impl From<KeyFault> for Fault {
+    fn from(fault: KeyFault) -> Self {
+        Self::Key(fault)
+    }
+}
+
+impl From<KeyFault> for S3Error {
+    fn from(fault: KeyFault) -> Self {
+        match fault {
+            KeyFault::Unknown => {
+                other(StatusCode::NOT_FOUND, "NoSuchEntity", "The Access Key cannot be found.")
+            }
+            KeyFault::TooMany => other(
+                StatusCode::CONFLICT,
+                "LimitExceeded",
+                "Cannot exceed quota for AccessKeysPerUser: 2",
+            ),
+            KeyFault::LastRoot => other(
+                StatusCode::CONFLICT,
+                "DeleteConflict",
+                "Without this key no root key would be active.",
+            ),
+        }
+    }
 }
 
 impl From<S3Error> for Fault {
@@ -45,6 +81,7 @@ impl From<Fault> for S3Error {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Refused(error) => error,
+            Fault::Key(fault) => fault.into(),
             Fault::Index(error) => {
                 tracing::warn!(%error, "the index of the local store failed");
                 match error.sqlite_error_code() {
@@ -92,6 +129,9 @@ pub(crate) fn to_error(fault: Fault, index: &std::path::Path) -> crate::Error {
     match fault {
         Fault::Index(source) => crate::Error::index(index)(source),
         Fault::Io(source) => crate::Error::io("use", index)(source),
+        Fault::Key(KeyFault::Unknown) => crate::Error::NoSuchKey,
+        Fault::Key(KeyFault::TooMany) => crate::Error::TooManyKeys,
+        Fault::Key(fault @ KeyFault::LastRoot) => to_error(S3Error::from(fault).into(), index),
         Fault::Refused(error) => crate::Error::io("use", index)(io::Error::other(error)),
     }
 }

@@ -4,7 +4,7 @@
 //! a credential with this store, caps no link's life, and lets headers stay unsigned. Each check
 //! here has a test that goes through the network.
 
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode};
 use jiff::civil::DateTime;
@@ -21,10 +21,21 @@ const LARGEST_HEAD: usize = 32 * 1024;
 /// Signature version 4's longest life of a link, in seconds.
 const LONGEST_LINK: u32 = 7 * 24 * 60 * 60;
 /// How far a link may be dated ahead: the clock of who signed it may be off by so much.
-const AHEAD: SignedDuration = SignedDuration::from_mins(15);
+pub(crate) const AHEAD: SignedDuration = SignedDuration::from_mins(15);
 
-/// Refuses what may not reach s3s.
-pub(crate) fn check(request: &Parts, now: Timestamp) -> S3Result<()> {
+/// Who answers a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// s3s, with the store as its backend.
+    S3,
+    /// [`crate::form`].
+    Form,
+    /// [`crate::iam`].
+    Iam,
+}
+
+/// Refuses what may reach nobody, and says who answers the rest.
+pub(crate) fn check(request: &Parts, now: Timestamp) -> S3Result<Way> {
     let headers = &request.headers;
     let query = Query::parse(request.uri.query().unwrap_or_default())?;
     if size(request) > LARGEST_HEAD {
@@ -32,26 +43,42 @@ pub(crate) fn check(request: &Parts, now: Timestamp) -> S3Result<()> {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Err(fault::other(status, "RequestHeaderSectionTooLarge", message));
     }
-    if is_form(request) {
-        return Err(s3_error!(NotImplemented, "Uploads by POST form aren't supported."));
+    if has_type(request, b"multipart/form-data") {
+        return check_form(request);
+    }
+    if request.uri.path() == "/" && has_type(request, b"application/x-www-form-urlencoded") {
+        return Ok(Way::Iam);
     }
     query.refuse_duplicates()?;
     if query.has("AWSAccessKeyId") || query.has("Signature") {
         return Err(version_2());
     }
     match (headers.get(AUTHORIZATION), query.has("X-Amz-Signature")) {
-        (Some(_), true) => Err(s3_error!(
-            InvalidArgument,
-            "A request is signed by its header or its query, not both."
-        )),
+        (Some(_), true) => {
+            return Err(s3_error!(
+                InvalidArgument,
+                "A request is signed by its header or its query, not both."
+            ));
+        }
         (Some(value), false) => {
             let value = value.to_str().map_err(|_| malformed_header("isn't text"))?;
-            check_header(value, headers)
+            check_header(value, headers)?;
         }
-        (None, true) => check_link(&query, headers, now),
+        (None, true) => check_link(&query, headers, now)?,
         // Unsigned: s3s has it refused by our access check.
-        (None, false) => Ok(()),
+        (None, false) => {}
     }
+    Ok(Way::S3)
+}
+
+/// A form carries its signature in its fields, so that nothing else may speak for it.
+fn check_form(request: &Parts) -> S3Result<Way> {
+    if request.uri.query().is_some_and(|query| !query.is_empty())
+        || request.headers.contains_key(AUTHORIZATION)
+    {
+        return Err(s3_error!(InvalidArgument, "A POST form is signed by its fields only."));
+    }
+    Ok(Way::Form)
 }
 
 fn size(request: &Parts) -> usize {
@@ -59,14 +86,13 @@ fn size(request: &Parts) -> usize {
     headers.sum::<usize>() + request.uri.path_and_query().map_or(0, |target| target.as_str().len())
 }
 
-fn is_form(request: &Parts) -> bool {
-    let is_multipart = |value: &hyper::header::HeaderValue| {
-        value
-            .as_bytes()
-            .get(..19)
-            .is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/form-data"))
+/// Whether it is a POST with a body of this type.
+fn has_type(request: &Parts, name: &[u8]) -> bool {
+    let is_named = |value: &HeaderValue| {
+        let start = value.as_bytes().get(..name.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(name))
     };
-    request.method == Method::POST && request.headers.get_all(CONTENT_TYPE).iter().any(is_multipart)
+    request.method == Method::POST && request.headers.get_all(CONTENT_TYPE).iter().any(is_named)
 }
 
 /// Signed by header.
@@ -129,7 +155,7 @@ fn check_scope(credential: &str, malformed: fn(&str) -> S3Error) -> S3Result<()>
 }
 
 /// The host and every `x-amz-` header must be signed, else whoever passes a link on may change them.
-fn check_signed_headers(list: &str, headers: &HeaderMap) -> S3Result<()> {
+pub(crate) fn check_signed_headers(list: &str, headers: &HeaderMap) -> S3Result<()> {
     let is_signed = |name: &str| list.split(';').any(|signed| signed == name);
     let must = |name: &str| name == "host" || name.starts_with("x-amz-");
     let unsigned = headers
@@ -152,12 +178,12 @@ fn refuse_token(has_token: bool) -> S3Result<()> {
 }
 
 /// `20260131T235959Z`
-fn parse_date(text: &str) -> Option<Timestamp> {
+pub(crate) fn parse_date(text: &str) -> Option<Timestamp> {
     let time = DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok().filter(|_| text.len() == 16)?;
     TimeZone::UTC.to_timestamp(time).ok()
 }
 
-fn version_2() -> S3Error {
+pub(crate) fn version_2() -> S3Error {
     s3_error!(InvalidRequest, "Only signature version 4 (AWS4-HMAC-SHA256) is supported.")
 }
 
@@ -171,10 +197,10 @@ fn malformed_link(what: &str) -> S3Error {
 }
 
 /// The parameters of a query, decoded as s3s decodes them.
-struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    fn parse(query: &str) -> S3Result<Self> {
+    pub(crate) fn parse(query: &str) -> S3Result<Self> {
         let decode = |text: &str| -> S3Result<String> {
             let spaced = text.replace('+', " ");
             let decoded = percent_decode_str(&spaced).decode_utf8();
@@ -191,12 +217,12 @@ impl Query {
         self.get(name).is_some()
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find_map(|(found, value)| (found == name).then_some(value.as_str()))
     }
 
     /// Of two values, one might be checked and the other used.
-    fn refuse_duplicates(&self) -> S3Result<()> {
+    pub(crate) fn refuse_duplicates(&self) -> S3Result<()> {
         let mut names: Vec<_> = self.0.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
         names.sort_unstable();
         let twice = names.windows(2).find(|pair| pair[0] == pair[1]);

@@ -7,6 +7,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,12 +19,15 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 
+use crate::keys::LastRoot;
 use crate::server::{Pulse, Server};
 use crate::store::Store;
-use crate::{Error, fault, index, private};
+use crate::{Credentials, Error, Key, KeyInfo, fault, index, private};
 
 /// How long another process may hold the lock without serving, while it starts or stops.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// How often it is written down when the keys were used.
+const SAVE_USES: Duration = Duration::from_mins(1);
 /// Below the ports that systems give to outgoing connections (Linux: from 32768): one of those
 /// might be in use at the next start, and links name the port.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
@@ -109,8 +113,13 @@ pub async fn start(dir: &Path, options: Options) -> Result<Running, Error> {
     let serving = tokio::spawn({
         // The store isn't let go while anything of it is in use.
         let lock = Arc::clone(&lock);
+        let store = Arc::clone(&store);
         async move {
-            server.run(listener, stopped).await;
+            let mut running = pin!(server.run(listener, stopped));
+            while tokio::time::timeout(SAVE_USES, &mut running).await.is_err() {
+                store.save_uses().await;
+            }
+            store.save_uses().await;
             drop(lock);
         }
     });
@@ -134,6 +143,46 @@ impl Running {
             // An index that can't be read is no reason to say that all is quiet.
             unfinished_uploads: unfinished.unwrap_or(1),
         }
+    }
+
+    /// The store's keys, the oldest first.
+    pub fn keys(&self) -> Vec<KeyInfo> {
+        let info = |key: Arc<index::AccessKey>| KeyInfo {
+            access_key: key.credentials.access_key.clone(),
+            role: key.role,
+            active: key.is_active(),
+            created_at: Timestamp::from_millisecond(key.created_at).unwrap_or_default(),
+            last_used: key.last_use().and_then(|last| Timestamp::from_millisecond(last.at).ok()),
+        };
+        self.store.keys.all().into_iter().map(info).collect()
+    }
+
+    /// Makes one more key of a role. From now on [`crate::credentials`] gives this one.
+    ///
+    /// Errors: [`Error::TooManyKeys`] when the role has two, [`Error::Index`].
+    pub async fn create_key(&self, role: Key) -> Result<Credentials, Error> {
+        let key = self.store.create_key(role).await.map_err(|fault| self.failed(fault))?;
+        Ok(key.credentials.clone())
+    }
+
+    /// Switches a key off or on: the next request by it is refused or taken. Its secret is kept.
+    ///
+    /// Errors: [`Error::NoSuchKey`], [`Error::Index`].
+    pub async fn set_key_active(&self, access_key: &str, active: bool) -> Result<(), Error> {
+        let switched = self.store.set_key_active(access_key, active, LastRoot::MayGo).await;
+        switched.map_err(|fault| self.failed(fault))
+    }
+
+    /// Forgets a key with its secret. Links that it signed can't be computed again.
+    ///
+    /// Errors: [`Error::NoSuchKey`], [`Error::Index`].
+    pub async fn delete_key(&self, access_key: &str) -> Result<(), Error> {
+        let deleted = self.store.delete_key(access_key, LastRoot::MayGo).await;
+        deleted.map_err(|fault| self.failed(fault))
+    }
+
+    fn failed(&self, fault: fault::Fault) -> Error {
+        fault::to_error(fault, &index::path(&self.dir))
     }
 
     /// Stops: no new requests, a few seconds for those under way, then the store is free.

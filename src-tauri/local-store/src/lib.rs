@@ -10,16 +10,22 @@ mod chunks;
 mod digest;
 mod error;
 mod fault;
+mod form;
 mod front;
 mod host;
+mod iam;
 mod index;
+mod keys;
 mod private;
 mod s3;
 mod server;
+mod signature;
 mod store;
 
 use std::fmt;
 use std::path::Path;
+
+use jiff::Timestamp;
 
 pub use error::Error;
 pub use host::{Activity, HostInfo, Options, Running, host_of, start};
@@ -64,6 +70,21 @@ pub enum Key {
     Profile,
     /// For other S3 clients; bucket [`BUCKET`] only.
     Env,
+}
+
+/// An access key of a running store, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyInfo {
+    /// The access key id.
+    pub access_key: String,
+    /// What it may do; `None` for one that a newer Lapse made for a purpose unknown here.
+    pub role: Option<Key>,
+    /// Whether requests and links that it signed are taken.
+    pub active: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last signed a request that was taken. After a crash it may be a minute behind.
+    pub last_used: Option<Timestamp>,
 }
 
 /// What a store holds.

@@ -28,9 +28,10 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
 use crate::access::{Access, Auth};
+use crate::front::Way;
 use crate::s3::Backend;
 use crate::store::Store;
-use crate::{chunks, front};
+use crate::{chunks, form, front, iam};
 
 /// Each connection may need a file too, and many systems give a process 1024 descriptors.
 const MOST_CONNECTIONS: usize = 400;
@@ -53,6 +54,7 @@ pub(crate) struct Pulse {
 /// Answers S3 requests.
 pub(crate) struct Server {
     service: S3Service,
+    store: Arc<Store>,
     pulse: Arc<Pulse>,
 }
 
@@ -62,7 +64,7 @@ impl Server {
         builder.set_auth(Auth(Arc::clone(store)));
         builder.set_access(Access(Arc::clone(store)));
         let pulse = Pulse { under_way: AtomicUsize::new(0), last_request: AtomicI64::new(0) };
-        Self { service: builder.build(), pulse: Arc::new(pulse) }
+        Self { service: builder.build(), store: Arc::clone(store), pulse: Arc::new(pulse) }
     }
 
     pub(crate) fn pulse(&self) -> Arc<Pulse> {
@@ -81,7 +83,7 @@ impl Server {
                 _ = &mut stop => break,
                 accepted = accept(&listener, &room) => accepted,
             };
-            let (stream, permit) = match accepted {
+            let (stream, is_local, permit) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of descriptors, most likely: some will be free again soon.
@@ -93,7 +95,7 @@ impl Server {
             let server = Arc::clone(&server);
             let answer = service_fn(move |request| {
                 let server = Arc::clone(&server);
-                async move { Ok::<_, Infallible>(server.answer(request).await) }
+                async move { Ok::<_, Infallible>(server.answer(request, is_local).await) }
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -117,12 +119,16 @@ impl Server {
         connections.shutdown().await;
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Counted> {
+    async fn answer(&self, request: Request<Incoming>, is_local: bool) -> Response<Counted> {
         let counted = self.count();
         let id = format!("{:016X}", rand::random::<u64>());
         let (parts, body) = request.into_parts();
         let answer = match front::check(&parts, Timestamp::now()) {
-            Ok(()) => self.pass_on(parts, body).await,
+            Ok(Way::S3) => self.pass_on(parts, body).await,
+            Ok(Way::Form) => {
+                form::answer(&self.store, &parts, body.into()).await.unwrap_or_else(refusal)
+            }
+            Ok(Way::Iam) => iam::answer(&self.store, &parts, body.into(), is_local, &id).await,
             Err(error) => refusal(error),
         };
         if answer.status().is_server_error() && answer.status() != StatusCode::NOT_IMPLEMENTED {
@@ -150,14 +156,15 @@ impl Server {
     }
 }
 
+/// A connection, and whether it comes from this computer.
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> std::io::Result<(TcpStream, bool, tokio::sync::OwnedSemaphorePermit)> {
     let permit = Arc::clone(room).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
+    let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, permit))
+    Ok((stream, peer.ip().is_loopback(), permit))
 }
 
 fn refusal(error: S3Error) -> Response<Body> {

@@ -1,23 +1,22 @@
 //! What the parts of a running store share.
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use rusqlite::{Connection, Transaction};
 use tokio::task::spawn_blocking;
 
 use crate::blobs::{Blobs, Kept, Received};
 use crate::fault::Fault;
-use crate::index::{self, AccessKey, Index};
+use crate::index::{self, Index};
+use crate::keys::Keys;
 use crate::{Error, fault};
 
 /// A store that is open in this process.
 pub(crate) struct Store {
     pub(crate) index: Index,
     pub(crate) blobs: Arc<Blobs>,
-    /// A copy of the index's keys: each request asks for one.
-    keys: RwLock<HashMap<String, Arc<AccessKey>>>,
+    pub(crate) keys: Keys,
     /// Held for reading by what must end before the store may be let go.
     finishing: Arc<tokio::sync::RwLock<()>>,
 }
@@ -31,22 +30,7 @@ impl Store {
         let failed = |fault| fault::to_error(fault, &index::path(dir));
         blobs.sweep(|file| index.read(|view| Ok(index::is_named(view, file)?)).map_err(failed))?;
         let keys = index.read(|view| Ok(index::access_keys(view)?)).map_err(failed)?;
-        let keys = keys
-            .into_iter()
-            .map(|key| (key.credentials.access_key.clone(), Arc::new(key)))
-            .collect();
-        Ok(Self {
-            index,
-            blobs: Arc::new(blobs),
-            keys: RwLock::new(keys),
-            finishing: Arc::default(),
-        })
-    }
-
-    /// The key of this id, when it is active.
-    pub(crate) fn key(&self, id: &str) -> Option<Arc<AccessKey>> {
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        keys.get(id).filter(|key| key.active).cloned()
+        Ok(Self { index, blobs: Arc::new(blobs), keys: Keys::new(keys), finishing: Arc::default() })
     }
 
     /// Reads the index off the async threads.
@@ -66,12 +50,23 @@ impl Store {
         job: impl FnOnce(&Transaction<'_>) -> Result<(T, Vec<String>), Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let store = Arc::clone(self);
-        let finishing = Arc::clone(&self.finishing).read_owned().await;
-        spawn_blocking(move || {
-            let _finishing = finishing;
+        self.blocking(move || {
             let (result, orphans) = store.index.write(job)?;
             store.blobs.remove(orphans);
             Ok(result)
+        })
+        .await
+    }
+
+    /// Does what must end before the store may be let go, off the async threads.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let finishing = Arc::clone(&self.finishing).read_owned().await;
+        spawn_blocking(move || {
+            let _finishing = finishing;
+            job()
         })
         .await?
     }
@@ -86,9 +81,7 @@ impl Store {
         job: impl FnOnce(&Transaction<'_>, &Kept) -> Result<(T, Vec<String>), Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let store = Arc::clone(self);
-        let finishing = Arc::clone(&self.finishing).read_owned().await;
-        spawn_blocking(move || {
-            let _finishing = finishing;
+        self.blocking(move || {
             let kept = store.blobs.keep(received)?;
             let written = store.index.write(|transaction| job(transaction, &kept));
             // After a failed commit nobody knows whether a power cut would bring the row back: the
@@ -100,7 +93,7 @@ impl Store {
             store.blobs.remove(orphans);
             Ok(result)
         })
-        .await?
+        .await
     }
 
     /// Waits until nothing writes any more; nothing can begin to, as long as the guard lives.

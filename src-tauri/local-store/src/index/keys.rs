@@ -1,25 +1,104 @@
 //! The store's own access keys.
 
-use data_encoding::BASE32_NOPAD;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use data_encoding::BASE32_NOPAD;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use crate::fault::{Fault, KeyFault};
 use crate::{BUCKET, Credentials, Key};
+
+/// As many as AWS gives a user, active or not.
+const MOST_OF_A_ROLE: i64 = 2;
 
 /// A key as the server checks it.
 pub(crate) struct AccessKey {
     pub(crate) credentials: Credentials,
+    pub(crate) role: Option<Key>,
     /// The one bucket that it may touch; `None` for every bucket.
     pub(crate) bucket: Option<String>,
-    pub(crate) active: bool,
+    /// Milliseconds since 1970.
+    pub(crate) created_at: i64,
+    active: AtomicBool,
+    used: Mutex<Used>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Used {
+    last: Option<Use>,
+    /// Whether the index knows `last`.
+    saved: bool,
+}
+
+/// When a key signed, and what for.
+#[derive(Clone, Copy)]
+pub(crate) struct Use {
+    /// Milliseconds since 1970.
+    pub(crate) at: i64,
+    pub(crate) service: Service,
+}
+
+/// What signatures are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    S3,
+    Iam,
+}
+
+impl Service {
+    /// As the scope of a credential has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::S3 => "s3",
+            Self::Iam => "iam",
+        }
+    }
+}
+
+impl AccessKey {
+    pub(crate) fn is_active(&self) -> bool {
+        self.active.load(Ordering::Acquire)
+    }
+
+    /// What the index says already.
+    pub(crate) fn set_active(&self, active: bool) {
+        self.active.store(active, Ordering::Release);
+    }
+
+    /// It signed a request just now.
+    pub(crate) fn note_use(&self, service: Service) {
+        let last = Some(Use { at: super::now(), service });
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Used { last, saved: false };
+    }
+
+    pub(crate) fn last_use(&self) -> Option<Use> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).last
+    }
+
+    /// The last use, when the index may not know it yet; from now on it counts as known.
+    pub(crate) fn take_unsaved_use(&self) -> Option<Use> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let unsaved = used.last.filter(|_| !used.saved);
+        used.saved = true;
+        unsaved
+    }
 }
 
 impl Key {
-    fn role(self) -> &'static str {
+    const ALL: [Self; 3] = [Self::Root, Self::Profile, Self::Env];
+
+    /// Its name as a user of the keys' API.
+    pub(crate) fn role(self) -> &'static str {
         match self {
             Self::Root => "root",
             Self::Profile => "profile",
             Self::Env => "env",
         }
+    }
+
+    pub(crate) fn of_role(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|key| key.role() == name)
     }
 
     fn bucket(self) -> Option<&'static str> {
@@ -32,13 +111,67 @@ impl Key {
 
 /// Makes the keys of a new store.
 pub(super) fn create_first(connection: &Connection) -> rusqlite::Result<()> {
-    for key in [Key::Root, Key::Profile, Key::Env] {
-        let Credentials { access_key, secret_key } = random();
-        connection.execute(
-            "INSERT INTO access_key (id, secret, role, bucket, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![access_key, secret_key, key.role(), key.bucket(), super::now()],
-        )?;
+    for key in Key::ALL {
+        insert(connection, key)?;
     }
+    Ok(())
+}
+
+/// Makes one more key of a role, unless it has as many as it may.
+pub(crate) fn create_key(transaction: &Transaction<'_>, role: Key) -> Result<AccessKey, Fault> {
+    let count: i64 = transaction.query_row(
+        "SELECT count(*) FROM access_key WHERE role = ?1",
+        [role.role()],
+        |row| row.get(0),
+    )?;
+    if count >= MOST_OF_A_ROLE {
+        return Err(KeyFault::TooMany.into());
+    }
+    let (credentials, created_at) = insert(transaction, role)?;
+    Ok(AccessKey {
+        credentials,
+        role: Some(role),
+        bucket: role.bucket().map(str::to_owned),
+        created_at,
+        active: AtomicBool::new(true),
+        used: Mutex::default(),
+    })
+}
+
+/// Switches a key off or on.
+pub(crate) fn set_key_active(
+    transaction: &Transaction<'_>,
+    id: &str,
+    active: bool,
+) -> Result<(), Fault> {
+    let changed = transaction
+        .execute("UPDATE access_key SET active = ?2 WHERE id = ?1", params![id, active])?;
+    if changed == 1 { Ok(()) } else { Err(KeyFault::Unknown.into()) }
+}
+
+/// Forgets a key with its secret.
+pub(crate) fn delete_key(transaction: &Transaction<'_>, id: &str) -> Result<(), Fault> {
+    let deleted = transaction.execute("DELETE FROM access_key WHERE id = ?1", [id])?;
+    if deleted == 1 { Ok(()) } else { Err(KeyFault::Unknown.into()) }
+}
+
+/// Refuses when no root key but this one is active: without it nobody could make another.
+pub(crate) fn check_other_root(transaction: &Transaction<'_>, id: &str) -> Result<(), Fault> {
+    let is_last = transaction.query_row(
+        "SELECT EXISTS (SELECT 1 FROM access_key WHERE role = 'root' AND active AND id = ?1)
+         AND NOT EXISTS (SELECT 1 FROM access_key WHERE role = 'root' AND active AND id <> ?1)",
+        [id],
+        |row| row.get(0),
+    )?;
+    if is_last { Err(KeyFault::LastRoot.into()) } else { Ok(()) }
+}
+
+/// Notes when a key was used; nothing happens when it is gone.
+pub(crate) fn save_use(transaction: &Transaction<'_>, id: &str, last: Use) -> rusqlite::Result<()> {
+    transaction.execute(
+        "UPDATE access_key SET last_used_at = ?2, last_used_for = ?3 WHERE id = ?1",
+        params![id, last.at, last.service.name()],
+    )?;
     Ok(())
 }
 
@@ -60,15 +193,46 @@ pub(super) fn of_id(connection: &Connection, id: &str) -> rusqlite::Result<Optio
 
 pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<AccessKey>> {
     connection
-        .prepare("SELECT id, secret, bucket, active FROM access_key")?
+        .prepare(
+            "SELECT id, secret, role, bucket, active, created_at, last_used_at, last_used_for
+             FROM access_key",
+        )?
         .query_map([], |row| {
+            let role: Option<String> = row.get(2)?;
+            let at: Option<i64> = row.get(6)?;
+            let service: Option<String> = row.get(7)?;
+            let service =
+                if service.as_deref() == Some("iam") { Service::Iam } else { Service::S3 };
+            let last = at.map(|at| Use { at, service });
             Ok(AccessKey {
                 credentials: credentials(row)?,
-                bucket: row.get(2)?,
-                active: row.get(3)?,
+                role: role.as_deref().and_then(Key::of_role),
+                bucket: row.get(3)?,
+                active: AtomicBool::new(row.get(4)?),
+                created_at: row.get(5)?,
+                used: Mutex::new(Used { last, saved: true }),
             })
         })?
         .collect()
+}
+
+/// The newest key of a role is the one that counts, also when the clock was set back.
+fn insert(connection: &Connection, role: Key) -> rusqlite::Result<(Credentials, i64)> {
+    let credentials = random();
+    let created_at = connection.query_row(
+        "INSERT INTO access_key (id, secret, role, bucket, created_at)
+         VALUES (?1, ?2, ?3, ?4, max(?5, coalesce((SELECT max(created_at) + 1 FROM access_key WHERE role = ?3), 0)))
+         RETURNING created_at",
+        params![
+            credentials.access_key,
+            credentials.secret_key,
+            role.role(),
+            role.bucket(),
+            super::now()
+        ],
+        |row| row.get(0),
+    )?;
+    Ok((credentials, created_at))
 }
 
 fn credentials(row: &Row<'_>) -> rusqlite::Result<Credentials> {

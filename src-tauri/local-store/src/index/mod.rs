@@ -13,7 +13,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, Transactio
 use crate::fault::Fault;
 use crate::{BUCKET, Error, Key, Usage, blobs, private};
 
-pub(crate) use keys::AccessKey;
+pub(crate) use keys::{
+    AccessKey, Service, check_other_root, create_key, delete_key, save_use, set_key_active,
+};
 pub(crate) use objects::{
     Headers, NewObject, Object, Piece, bucket_exists, buckets, create_bucket, delete_bucket,
     delete_object, find_object, is_current, keys_from, pieces, replace_object,
@@ -24,8 +26,9 @@ pub(crate) use uploads::{
 };
 
 /// One script a version; `user_version` says how many were run.
-const MIGRATIONS: [&str; VERSION as usize] = [include_str!("schema.sql")];
-const VERSION: u32 = 1;
+const MIGRATIONS: [&str; VERSION as usize] =
+    [include_str!("schema.sql"), include_str!("key_use.sql")];
+const VERSION: u32 = 2;
 
 /// The index file in the store's folder `dir`.
 pub(crate) fn path(dir: &Path) -> PathBuf {

@@ -45,7 +45,7 @@ impl ReadConditions {
 
 /// What a client asks to be true of the object that it replaces.
 #[derive(Clone)]
-pub(super) struct WriteConditions {
+pub(crate) struct WriteConditions {
     pub(super) if_match: Option<ETagCondition>,
     pub(super) if_none_match: Option<ETagCondition>,
 }

@@ -6,7 +6,7 @@ mod copy;
 mod get;
 mod listing;
 mod multipart;
-mod put;
+pub(crate) mod put;
 mod removal;
 
 use std::sync::Arc;

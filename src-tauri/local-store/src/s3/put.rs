@@ -13,14 +13,14 @@ use s3s::dto::{
 use s3s::{S3Error, S3Request, S3Response, S3Result, TrailingHeaders, s3_error};
 
 use super::conditions::WriteConditions;
-use crate::blobs::Received;
+use crate::blobs::{Received, Size};
 use crate::digest::{Algorithm, Stored, Sums};
 use crate::fault::{self, Fault};
 use crate::index::{self, Headers, NewObject};
 use crate::store::Store;
 
 /// S3's limit for one request; larger objects come in parts.
-const LARGEST_PUT: u64 = 5 * 1024 * 1024 * 1024;
+pub(crate) const LARGEST_PUT: u64 = 5 * 1024 * 1024 * 1024;
 /// S3's limit for names and values of user metadata.
 const LARGEST_METADATA: usize = 2048;
 
@@ -51,22 +51,8 @@ pub(super) async fn put(
         .await?;
     let upload = Upload::of(&headers, input.body, trailing_headers.as_ref())?;
     let (received, proof) = upload.receive(store).await?;
-    let (etag, checksum) = store
-        .write_blob(received, move |transaction, kept| {
-            let checksum = proof.verify(&kept.sums)?;
-            conditions.check(index::find_object(transaction, &bucket, &key)?.as_ref())?;
-            let new = NewObject {
-                bucket,
-                key,
-                etag: HEXLOWER.encode(&kept.sums.md5),
-                headers: kept_headers,
-                checksum,
-                pieces: vec![kept.piece.clone()],
-            };
-            let orphans = index::replace_object(transaction, &new)?;
-            Ok(((new.etag, new.checksum), orphans))
-        })
-        .await?;
+    let new = NewPut { bucket, key, headers: kept_headers };
+    let (etag, checksum) = commit(store, received, proof, new, Some(conditions)).await?;
     Ok(S3Response::new(PutObjectOutput {
         e_tag: Some(ETag::Strong(etag)),
         checksum_crc32: checksum.of(Algorithm::Crc32),
@@ -77,6 +63,42 @@ pub(super) async fn put(
         checksum_type: Some(ChecksumType::from_static(checksum.type_name())),
         ..Default::default()
     }))
+}
+
+/// An object to be, besides its bytes.
+pub(crate) struct NewPut {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    pub(crate) headers: Headers,
+}
+
+/// Makes what was received the object of that key; gives its `ETag` and checksum.
+pub(crate) async fn commit(
+    store: &Arc<Store>,
+    received: Received,
+    proof: Proof,
+    new: NewPut,
+    conditions: Option<WriteConditions>,
+) -> Result<(String, Stored), Fault> {
+    store
+        .write_blob(received, move |transaction, kept| {
+            let checksum = proof.verify(&kept.sums)?;
+            let current = index::find_object(transaction, &new.bucket, &new.key)?;
+            if let Some(conditions) = conditions {
+                conditions.check(current.as_ref())?;
+            }
+            let new = NewObject {
+                bucket: new.bucket,
+                key: new.key,
+                etag: HEXLOWER.encode(&kept.sums.md5),
+                headers: new.headers,
+                checksum,
+                pieces: vec![kept.piece.clone()],
+            };
+            let orphans = index::replace_object(transaction, &new)?;
+            Ok(((new.etag, new.checksum), orphans))
+        })
+        .await
 }
 
 pub(super) async fn delete(
@@ -142,13 +164,16 @@ impl Upload {
     }
 
     pub(super) async fn receive(self, store: &Store) -> Result<(Received, Proof), Fault> {
-        let received = store.blobs.receive(self.body, self.length, self.proof.algorithm).await?;
+        let received = store
+            .blobs
+            .receive(self.body, Size::Exactly(self.length), self.proof.algorithm)
+            .await?;
         Ok((received, self.proof))
     }
 }
 
 /// The digests that bytes must have.
-pub(super) struct Proof {
+pub(crate) struct Proof {
     md5: Option<[u8; 16]>,
     algorithm: Option<Algorithm>,
     expected: Option<Expected>,
@@ -161,7 +186,7 @@ enum Expected {
 }
 
 impl Proof {
-    fn of(headers: &HeaderMap, trailers: Option<&TrailingHeaders>) -> S3Result<Self> {
+    pub(crate) fn of(headers: &HeaderMap, trailers: Option<&TrailingHeaders>) -> S3Result<Self> {
         let md5 = text(headers, "content-md5")?.map(|value| {
             let bytes = BASE64.decode(value.as_bytes()).ok();
             bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| s3_error!(InvalidDigest))
@@ -185,6 +210,11 @@ impl Proof {
                 text(headers, "x-amz-sdk-checksum-algorithm")?.and_then(Algorithm::of_name);
         }
         Ok(proof)
+    }
+
+    /// The algorithm to compute, besides those that are always.
+    pub(crate) fn algorithm(&self) -> Option<Algorithm> {
+        self.algorithm
     }
 
     fn expect(&mut self, algorithm: Algorithm, expected: Expected) -> S3Result<()> {
@@ -236,7 +266,7 @@ impl Proof {
 }
 
 /// Refuses headers that ask for what the store doesn't do, rather than to pass over them.
-pub(super) fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
+pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
     for (name, value) in headers {
         let refused = match name.as_str() {
             "x-amz-acl" => value != "private" && value != "bucket-owner-full-control",
@@ -259,7 +289,7 @@ pub(super) fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
 }
 
 /// Refuses user metadata above S3's limit.
-pub(super) fn checked(
+pub(crate) fn checked(
     metadata: Option<HashMap<String, String>>,
 ) -> S3Result<Option<HashMap<String, String>>> {
     let size: usize = metadata.iter().flatten().map(|(name, value)| name.len() + value.len()).sum();
@@ -270,7 +300,7 @@ pub(super) fn checked(
 }
 
 /// `aws-chunked` says how the body was sent, not what it is.
-pub(super) fn without_chunks(encoding: &str) -> Option<String> {
+pub(crate) fn without_chunks(encoding: &str) -> Option<String> {
     let kept: Vec<_> =
         encoding.split(',').map(str::trim).filter(|coding| *coding != "aws-chunked").collect();
     Some(kept.join(", ")).filter(|kept| !kept.is_empty())

@@ -63,14 +63,13 @@ async fn signature_version_2_is_refused_in_every_form() {
     let link = format!("{PATH}?AWSAccessKeyId={key}&Expires=4102444800&Signature=c2lnbmF0dXJl");
     let by_query = host.follow("GET", &link, "").await;
     assert_eq!((by_query.status, by_query.code()), (400, "InvalidRequest"));
-    let form =
-        "--b\r\ncontent-disposition: form-data; name=\"AWSAccessKeyId\"\r\n\r\nX\r\n--b--\r\n";
+    let form = "--b\r\ncontent-disposition: form-data; name=\"AWSAccessKeyId\"\r\n\r\nX\r\n--b\r\ncontent-disposition: form-data; name=\"file\"\r\n\r\nX\r\n--b--\r\n";
     let head = format!(
         "content-type: Multipart/Form-Data; boundary=b\r\ncontent-length: {}\r\n\r\n{form}",
         form.len()
     );
     let by_form = host.follow("POST", "/lapse", head.strip_suffix("\r\n").unwrap()).await;
-    assert_eq!((by_form.status, by_form.code()), (501, "NotImplemented"));
+    assert_eq!((by_form.status, by_form.code()), (400, "InvalidRequest"));
 }
 
 #[tokio::test]

@@ -9,8 +9,11 @@
     reason = "tests stop at what they didn't expect, and may be slow"
 )]
 
+mod form;
+mod forms;
 mod hostile;
 mod hosting;
+mod keys;
 mod multipart;
 mod objects;
 mod operations;

@@ -18,6 +18,7 @@ pub(crate) struct Draft {
     pub(crate) signed: Vec<String>,
     pub(crate) key: Credentials,
     pub(crate) region: String,
+    pub(crate) service: String,
     pub(crate) at: Timestamp,
     pub(crate) expires: String,
 }
@@ -33,6 +34,7 @@ impl Draft {
             signed: vec!["host".into()],
             key,
             region: REGION.into(),
+            service: "s3".into(),
             at: Timestamp::now(),
             expires: "900".into(),
         }
@@ -108,7 +110,7 @@ impl Draft {
     }
 
     fn scope(&self) -> String {
-        format!("{}/{}/s3/aws4_request", &self.date()[..8], self.region)
+        format!("{}/{}/{}/aws4_request", &self.date()[..8], self.region, self.service)
     }
 
     fn signed_list(&self) -> String {
@@ -143,12 +145,15 @@ impl Draft {
             self.scope(),
             hex(&Sha256::digest(canonical))
         );
-        let mut key = format!("AWS4{}", self.key.secret_key).into_bytes();
-        for part in self.scope().split('/') {
-            key = hmac(&key, part.as_bytes());
-        }
-        hex(&hmac(&key, text.as_bytes()))
+        hex(&sign(&self.key.secret_key, &self.scope(), text.as_bytes()))
     }
+}
+
+/// Signs `text` by the key that a secret gives for a scope.
+pub(crate) fn sign(secret: &str, scope: &str, text: &[u8]) -> Vec<u8> {
+    let start = format!("AWS4{secret}").into_bytes();
+    let key = scope.split('/').fold(start, |key, part| hmac(&key, part.as_bytes()));
+    hmac(&key, text)
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

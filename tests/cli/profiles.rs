@@ -331,24 +331,31 @@ fn ended_files_leave_the_bucket_as_the_profile_says() {
     let config = lapse.home().join("config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.replace("clean_up = \"7d\"", "clean_up = \"at_end\"")).unwrap();
-    let files = ["unchanged", "changed", "foreign"].map(|name| lapse.file(name, name));
-    let ended = files.each_ref().map(|file| lapse.share(file, &["--expires", "1s"]));
-    let alive = lapse.share(&files[0], &[]);
-    let extended = lapse.share(&files[0], &["--expires", "1s"]);
+    // Each share may clean up what the ones before left, so what keeps an object is there before the next.
+    let unchanged = lapse.file("unchanged", "unchanged");
+    let alive = lapse.share(&unchanged, &[]);
+    let extended = lapse.share(&unchanged, &["--expires", "5s"]);
     lapse.run(["extend", &extended.id, "--expires", "1h"]).success();
+    let ended = lapse.share(&unchanged, &["--expires", "1s"]);
     // The bucket has the last copy of one file; under another key someone put an object of their own.
-    std::fs::write(&files[1], "now something else").unwrap();
-    lapse.s3("put_object", json!({"Key": ended[2].link.object().1, "Body": "theirs"})).unwrap();
-    ended[2].link.wait_for_end();
+    let file = lapse.file("changed", "before");
+    let changed = lapse.share(&file, &["--expires", "1s"]);
+    std::fs::write(&file, "now something else").unwrap();
+    let foreign = lapse.share(&lapse.file("foreign", "ours"), &["--expires", "1s"]);
+    let key = foreign.link.object().1;
+    lapse.s3("put_object", json!({"Key": key, "Body": "theirs"})).unwrap();
+    for share in [&extended, &ended, &changed, &foreign] {
+        share.link.wait_for_end();
+    }
 
     let next = lapse.share(&lapse.file("next", "next"), &[]);
     let mut kept =
-        [&ended[1], &ended[2], &alive, &extended, &next].map(|share| share.link.object().1);
+        [&changed, &foreign, &alive, &extended, &next].map(|share| share.link.object().1);
     let mut keys = lapse.keys();
     kept.sort();
     keys.sort();
     assert_eq!(keys, kept);
-    assert_eq!(lapse.state(&ended[0].id), "expired");
+    assert_eq!(lapse.state(&ended.id), "expired");
 }
 
 #[test]

@@ -9,6 +9,7 @@
     reason = "tests stop at what they didn't expect, and may be slow"
 )]
 
+mod durable;
 mod form;
 mod forms;
 mod hostile;

@@ -4,7 +4,7 @@
 //! `lapse` ends at once. So a child keeps them: it gets the text by a pipe, never as an argument.
 
 use std::io::{Read as _, Write as _};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use arboard::Clipboard;
@@ -14,19 +14,24 @@ const HOLDER: &str = "hold-clipboard";
 /// How often the child looks whether it still holds the clipboard.
 #[cfg(target_os = "linux")]
 const LOOK: Duration = Duration::from_secs(2);
-/// How long to wait until the clipboard really gives the link back.
-const ARRIVES: Duration = Duration::from_secs(1);
+/// How long to wait until the clipboard really gives the link back. A busy machine takes seconds.
+const ARRIVES: Duration = Duration::from_secs(5);
 
 /// Copies a text that is of use for so many seconds. Gives whether it is on the clipboard now.
 pub(crate) fn copy(text: &str, seconds: u64) -> bool {
-    if !has_one() || !start_holder(text, seconds) {
+    if !has_one() {
         return false;
     }
+    let Some(mut holder) = start_holder(text, seconds) else { return false };
     let began = Instant::now();
     while began.elapsed() < ARRIVES {
         let held = Clipboard::new().and_then(|mut clipboard| clipboard.get_text());
         if held.is_ok_and(|held| held == text) {
             return true;
+        }
+        // Where the system keeps the contents itself, it has ended well by now.
+        if holder.try_wait().is_ok_and(|ended| ended.is_some_and(|status| !status.success())) {
+            return false;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -39,8 +44,8 @@ fn has_one() -> bool {
     cfg!(not(target_os = "linux")) || set("WAYLAND_DISPLAY") || set("DISPLAY")
 }
 
-fn start_holder(text: &str, seconds: u64) -> bool {
-    let Ok(program) = std::env::current_exe() else { return false };
+fn start_holder(text: &str, seconds: u64) -> Option<Child> {
+    let program = std::env::current_exe().ok()?;
     // It may live for days: what our caller left open (a lock, a pipe) or told us (a secret) isn't for it.
     #[cfg(unix)]
     close_fds::set_fds_cloexec(3, &[]);
@@ -51,15 +56,16 @@ fn start_holder(text: &str, seconds: u64) -> bool {
             command.env(name, value);
         }
     }
-    let child = command
+    let mut child = command
         .args([HOLDER, &seconds.to_string()])
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn();
-    let Ok(mut child) = child else { return false };
-    child.stdin.take().is_some_and(|mut stdin| stdin.write_all(text.as_bytes()).is_ok())
+        .spawn()
+        .ok()?;
+    child.stdin.take()?.write_all(text.as_bytes()).ok()?;
+    Some(child)
 }
 
 /// For how long, if this process is the child. No command of a person's, so it isn't in [`crate::args`].

@@ -77,7 +77,24 @@ fn status_and_stop_tell_what_is_true() {
     let status = lapse.run(["store", "status", "--json"]).success().json();
     let mut fields: Vec<_> = status.as_object().unwrap().keys().map(String::as_str).collect();
     fields.sort_unstable();
-    assert_eq!(fields, ["bucket", "data_dir", "endpoint", "pid", "region", "running"]);
+    assert_eq!(
+        fields,
+        [
+            "bucket",
+            "bytes",
+            "data_dir",
+            "endpoint",
+            "live_links",
+            "objects",
+            "pid",
+            "region",
+            "running"
+        ]
+    );
+    let holds = |status: &serde_json::Value| {
+        ["live_links", "objects", "bytes"].map(|field| status[field].as_u64().unwrap())
+    };
+    assert_eq!((holds(&before), holds(&status)), ([0, 0, 0], [1, 1, 5]));
     assert_eq!((&status["running"], &status["bucket"]), (&json!(true), &json!("lapse")));
     assert!(share.link.0.starts_with(status["endpoint"].as_str().unwrap()));
     assert_eq!(status["data_dir"], lapse.home().join("store").to_str().unwrap());
@@ -102,6 +119,33 @@ fn checking_a_sleeping_store_wakes_it() {
     lapse.run(["store", "stop"]).success();
     assert_eq!(lapse.checked_state(&share.id), "active");
     share.link.get().assert_gives(b"hello", "note.txt");
+}
+
+#[test]
+fn check_names_what_is_not_as_it_was_stored() {
+    let lapse = Lapse::new();
+    lapse.run(["store", "check"]).success();
+    let share = lapse.share(&lapse.file("note.txt", "hello"), &[]);
+    let whole = lapse.run(["store", "check", "--json"]).success().json();
+    assert_eq!(whole, json!({"files": 1, "bytes": 5, "damaged": []}));
+
+    let blobs = lapse.home().join("store/blobs");
+    let blob = std::fs::read_dir(&blobs).unwrap().next().unwrap().unwrap().path();
+    std::fs::write(&blob, "hallo").unwrap();
+    for runs in [true, false] {
+        if !runs {
+            lapse.run(["store", "stop"]).success();
+        }
+        let output = lapse.run(["store", "check", "--json"]);
+        assert_eq!(output.code, Some(1), "{output:#?}");
+        let found = output.json();
+        assert_eq!(found["damaged"][0]["damage"], "bytes", "{found}");
+        assert_eq!(found["damaged"][0]["bucket"], "lapse");
+        let key = found["damaged"][0]["key"].as_str().unwrap();
+        assert!(share.link.0.contains(key.split('/').next().unwrap()), "{found}");
+        let told = lapse.run(["store", "check"]);
+        assert!(told.stdout.contains(&blob.display().to_string()), "{told:#?}");
+    }
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn every_command_has_its_help() {
         "store",
         "store run",
         "store status",
+        "store check",
         "store stop",
         "store env",
         "completions",

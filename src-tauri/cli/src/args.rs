@@ -194,8 +194,10 @@ pub(crate) enum Store {
         #[arg(long, hide = true)]
         background: bool,
     },
-    /// Say whether the store runs, and where
+    /// Say whether the store runs, where, and what it holds
     Status,
+    /// Read every stored file and say what isn't as it was stored
+    Check,
     /// End the process that hosts the store; its links sleep until it runs again
     Stop,
     /// Print what other S3 clients need, as shell exports

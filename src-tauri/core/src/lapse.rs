@@ -150,7 +150,7 @@ impl Lapse {
     pub fn profiles(&self) -> Result<Vec<Listed>> {
         let settings = self.settings()?;
         let current = settings.current();
-        let endpoint = local::status(&self.home)?.endpoint;
+        let endpoint = local::endpoint(&self.home)?;
         let local = endpoint.map(|endpoint| Profile::local(&endpoint)).transpose()?;
         let mut listed =
             vec![Listed { profile: local, name: LOCAL.to_owned(), current: current == LOCAL }];
@@ -219,7 +219,7 @@ impl Lapse {
         }
         let profile = settings.profile(name)?;
         let now = self.clock(&profile)?.now();
-        if !despite_links && self.history.has_live_links(name, now)? {
+        if !despite_links && self.history.live_links(name, now)? > 0 {
             return Err(Error::new(
                 Code::Profile,
                 format!("links of the profile «{name}» are still alive"),
@@ -256,9 +256,15 @@ impl Lapse {
         self.history.findings(name)
     }
 
-    /// Whether the local store runs, and where.
+    /// Whether the local store runs, where, and what it holds.
     pub fn store_status(&self) -> Result<local::Status> {
-        local::status(&self.home)
+        local::status(&self.home, &self.history)
+    }
+
+    /// Compares every file of the local store with the checksum that was kept of it, whether it runs or not.
+    /// `progress` hears the bytes read so far. Blocks: keep it off the async threads.
+    pub fn check_store(&self, progress: impl FnMut(u64)) -> Result<local::Checked> {
+        local::check(&self.home, progress)
     }
 
     /// Ends the process that hosts the local store. Gives whether there was one.

@@ -47,6 +47,12 @@ pub struct Status {
     pub region: &'static str,
     /// Where it keeps its objects.
     pub data_dir: PathBuf,
+    /// Links to it that haven't ended and weren't revoked.
+    pub live_links: u64,
+    /// Objects in all its buckets.
+    pub objects: u64,
+    /// The sum of their sizes, in bytes.
+    pub bytes: u64,
 }
 
 /// What the background process says on its standard output once it serves, or can't.
@@ -58,20 +64,74 @@ enum Hello {
     Failed { code: String, message: String, hint: String },
 }
 
-pub(crate) fn status(home: &Home) -> Result<Status> {
+/// What `lapse store check` found.
+#[derive(Debug, Serialize)]
+pub struct Checked {
+    /// Files of the store that were read.
+    pub files: u64,
+    /// The sum of their sizes, in bytes.
+    pub bytes: u64,
+    /// What isn't as it was stored.
+    pub damaged: Vec<Damaged>,
+}
+
+/// An object, or a part of an unfinished upload, that isn't as it was stored.
+#[derive(Debug, Serialize)]
+pub struct Damaged {
+    /// Its bucket.
+    pub bucket: String,
+    /// Its key.
+    pub key: String,
+    /// Whether it is a part of an upload that isn't finished.
+    pub unfinished: bool,
+    /// The file that holds it, in the store's folder.
+    pub file: PathBuf,
+    /// What is wrong: `missing`, `size`, `bytes`, `unreadable`.
+    pub damage: &'static str,
+}
+
+/// Reads every file of the store. `progress` hears the bytes so far.
+pub(crate) fn check(home: &Home, progress: impl FnMut(u64)) -> Result<Checked> {
+    use lapse_local_store::Damage;
+    let dir = home.store();
+    let found = lapse_local_store::check(&dir, progress).map_err(|error| store_error(&error))?;
+    let damaged = found.damaged.into_iter().map(|found| Damaged {
+        bucket: found.bucket,
+        key: found.key,
+        unfinished: found.unfinished,
+        file: Path::new("blobs").join(found.file),
+        damage: match found.damage {
+            Damage::Missing => "missing",
+            Damage::Size => "size",
+            Damage::Bytes => "bytes",
+            Damage::Unreadable => "unreadable",
+        },
+    });
+    Ok(Checked { files: found.files, bytes: found.bytes, damaged: damaged.collect() })
+}
+
+/// The endpoint that links carry, known once the store ran.
+pub(crate) fn endpoint(home: &Home) -> Result<Option<String>> {
+    lapse_local_store::endpoint(&home.store()).map_err(|error| store_error(&error))
+}
+
+pub(crate) fn status(home: &Home, history: &History) -> Result<Status> {
     let dir = home.store();
     let host = lapse_local_store::host_of(&dir).map_err(|error| store_error(&error))?;
-    let kept = || lapse_local_store::endpoint(&dir).map_err(|error| store_error(&error));
+    let usage = lapse_local_store::usage(&dir).map_err(|error| store_error(&error))?;
     Ok(Status {
         running: host.is_some(),
         pid: host.as_ref().map(|host| host.pid),
         endpoint: match &host {
             Some(host) => Some(host.endpoint.clone()),
-            None => kept()?,
+            None => endpoint(home)?,
         },
         bucket: lapse_local_store::BUCKET,
         region: lapse_local_store::REGION,
         data_dir: dir,
+        live_links: history.live_links(LOCAL, Timestamp::now())?,
+        objects: usage.objects,
+        bytes: usage.bytes,
     })
 }
 
@@ -224,7 +284,7 @@ async fn until_idle(running: &Running, history: &History) {
         let busy = activity.under_way > 0 || history.has_upload_under_way();
         let quiet = !busy && Timestamp::now().duration_since(last) >= LINGER;
         // A database that can't be read proves nothing: then the links stay up.
-        let needed = history.has_live_links(LOCAL, Timestamp::now()).unwrap_or(true);
+        let needed = history.live_links(LOCAL, Timestamp::now()).map_or(true, |links| links > 0);
         if quiet && !needed {
             return;
         }

@@ -52,6 +52,11 @@ pub(crate) fn are_in(dir: &Path) -> bool {
     fs::read_dir(dir.join("blobs")).is_ok_and(|mut entries| entries.next().is_some())
 }
 
+/// A blob file of the store in `dir`.
+pub(crate) fn path(dir: &Path, file: &str) -> PathBuf {
+    dir.join("blobs").join(file)
+}
+
 impl Blobs {
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
         let blobs =

@@ -6,6 +6,7 @@
 
 mod access;
 mod blobs;
+mod check;
 mod chunks;
 mod digest;
 mod error;
@@ -27,6 +28,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+pub use check::{Checked, Damage, Damaged, check};
 pub use error::Error;
 pub use host::{Activity, HostInfo, Options, Running, host_of, start};
 

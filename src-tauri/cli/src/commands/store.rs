@@ -6,7 +6,7 @@ use lapse_core::{Error, Lapse};
 
 use super::Outcome;
 use crate::args;
-use crate::output::{Output, columns, json_line, line};
+use crate::output::{Output, columns, json_line, line, size};
 
 /// Hosts the store until it is told to stop.
 pub(crate) async fn run(lapse: &Lapse, output: Output, background: bool) -> Result<Outcome, Error> {
@@ -58,6 +58,7 @@ pub(crate) async fn command(
             });
             Ok(Outcome::Done)
         }
+        args::Store::Check => check(lapse, output),
         args::Store::Env => env(lapse, output).await,
     }
 }
@@ -79,8 +80,44 @@ fn status(lapse: &Lapse, output: Output) -> Result<Outcome, Error> {
         row("bucket", status.bucket.to_owned()),
         row("region", status.region.to_owned()),
         row("folder", status.data_dir.display().to_string()),
+        row("links", format!("{} alive", status.live_links)),
+        row("objects", format!("{} ({})", status.objects, size(status.bytes))),
     ]));
     Ok(Outcome::Done)
+}
+
+fn check(lapse: &Lapse, output: Output) -> Result<Outcome, Error> {
+    let folder = lapse.store_status()?.data_dir;
+    let checked = lapse.check_store(|_| {})?;
+    let whole = checked.damaged.is_empty();
+    if output.is_json() {
+        json_line(&checked);
+    } else {
+        for found in &checked.damaged {
+            let what = match found.damage {
+                "missing" => "the file is gone",
+                "size" => "the file has another size",
+                "bytes" => "other bytes than were stored",
+                _ => "the disk doesn't give it",
+            };
+            let unfinished = if found.unfinished { ", unfinished upload" } else { "" };
+            line(&format!(
+                "damaged: {}/{}{unfinished}: {what} ({})",
+                found.bucket,
+                found.key.escape_debug(),
+                folder.join(&found.file).display()
+            ));
+        }
+        let read = format!("{} files, {}", checked.files, size(checked.bytes));
+        if whole {
+            line(&format!("All is as it was stored: {read}."));
+        } else {
+            output.aside(&format!(
+                "{read} read. A damaged file is never given to anybody: share it again, and look after the disk."
+            ));
+        }
+    }
+    Ok(if whole { Outcome::Done } else { Outcome::Failed })
 }
 
 async fn env(lapse: &Lapse, output: Output) -> Result<Outcome, Error> {

@@ -175,12 +175,13 @@ impl History {
     }
 
     /// Whether any share of a profile has a link that ends after `now`.
-    pub(crate) fn has_live_links(&self, profile: &str, now: Timestamp) -> Result<bool> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM shares s JOIN links l ON l.share = s.id
-                    WHERE s.profile = ?1 AND s.revoked_at IS NULL AND l.signed_at + l.seconds > ?2)";
+    pub(crate) fn live_links(&self, profile: &str, now: Timestamp) -> Result<u64> {
+        let sql = "SELECT count(*) FROM shares s JOIN links l ON l.share = s.id
+                    WHERE s.profile = ?1 AND s.revoked_at IS NULL AND l.signed_at + l.seconds > ?2";
         let connection = self.connection();
         connection
-            .query_row(sql, params![profile, now.as_second()], |row| row.get(0))
+            .query_row(sql, params![profile, now.as_second()], |row| row.get::<_, i64>(0))
+            .map(i64::unsigned_abs)
             .map_err(|error| self.failed(error))
     }
 

@@ -140,6 +140,16 @@ impl Reader {
             })
             .map_err(Error::index(&self.path))
     }
+
+    /// Some of the blobs that rows name, each once, by file name, after `file`.
+    pub(crate) fn blobs_after(&self, file: &str) -> Result<Vec<Piece>, Error> {
+        objects::blobs_after(&self.connection, file).map_err(Error::index(&self.path))
+    }
+
+    /// What names a blob: bucket, key, and whether it is a part of an unfinished upload.
+    pub(crate) fn owners(&self, file: &str) -> Result<Vec<(String, String, bool)>, Error> {
+        objects::owners(&self.connection, file).map_err(Error::index(&self.path))
+    }
 }
 
 /// The port that was chosen for this store.

@@ -243,3 +243,30 @@ fn object(row: &Row<'_>) -> rusqlite::Result<Object> {
         checksum: row.get::<_, Json<_>>(5)?.0,
     })
 }
+
+/// Some of the blobs that rows name, each once, by file name, after `file`.
+pub(super) fn blobs_after(connection: &Connection, file: &str) -> rusqlite::Result<Vec<Piece>> {
+    connection
+        .prepare_cached(
+            "SELECT file, size, crc64 FROM piece WHERE file > ?1
+             UNION SELECT file, size, crc64 FROM part WHERE file > ?1 ORDER BY file LIMIT 1000",
+        )?
+        .query_map([file], |row| {
+            Ok(Piece { file: row.get(0)?, size: unsigned(row, 1)?, crc64: row.get(2)? })
+        })?
+        .collect()
+}
+
+/// What names a blob: bucket, key, and whether it is a part of an unfinished upload.
+pub(super) fn owners(
+    connection: &Connection,
+    file: &str,
+) -> rusqlite::Result<Vec<(String, String, bool)>> {
+    connection
+        .prepare_cached(
+            "SELECT DISTINCT bucket, key, 0 FROM piece JOIN object ON id = object WHERE file = ?1
+             UNION ALL SELECT bucket, key, 1 FROM part JOIN upload ON id = upload WHERE file = ?1",
+        )?
+        .query_map([file], |row| Ok((row.get(0)?, key(row, 1)?, row.get(2)?)))?
+        .collect()
+}

@@ -9,6 +9,7 @@
     reason = "tests stop at what they didn't expect, and may be slow"
 )]
 
+mod check;
 mod durable;
 mod form;
 mod forms;

@@ -29,6 +29,7 @@ gnome-keyring-daemon gnome-keyring
 secret-tool libsecret-tools
 Xvfb xvfb
 xclip xclip
+strace strace
 zsh zsh
 fish fish
 /usr/lib/*/faketime/libfaketimeMT.so.1 libfaketime

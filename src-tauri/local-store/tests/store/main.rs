@@ -19,5 +19,6 @@ mod keys;
 mod multipart;
 mod objects;
 mod operations;
+mod order;
 mod signer;
 mod support;

@@ -292,7 +292,8 @@ async fn until_idle(running: &Running, history: &History) {
 }
 
 async fn start(home: &Home, background: bool) -> Result<Running, lapse_local_store::Error> {
-    lapse_local_store::start(&home.store(), lapse_local_store::Options { background }).await
+    let options = lapse_local_store::Options { background, ..Default::default() };
+    lapse_local_store::start(&home.store(), options).await
 }
 
 /// Asks the host to end, and waits until it has. Gives whether there was one.

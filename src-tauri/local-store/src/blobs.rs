@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -24,14 +23,13 @@ use crate::chunks::BadChunk;
 use crate::digest::{Algorithm, Hasher, Sums};
 use crate::fault::Fault;
 use crate::index::Piece;
+use crate::pace::TooSlow;
 use crate::{Error, fault, private};
 
 /// Measured: 64 KiB reads halve the speed of a download, larger ones gain nothing.
 const READ: u64 = 256 * 1024;
 /// What is gathered of an upload before it is written; at most two of these are held an upload.
 const WRITE: usize = 1024 * 1024;
-/// A client that sends nothing for so long is gone.
-const SILENCE: Duration = Duration::from_secs(45);
 
 /// The blob files of a store.
 pub(crate) struct Blobs {
@@ -98,10 +96,7 @@ impl Blobs {
         let mut batch = Vec::new();
         let (mut gathered, mut received) = (0, 0_u64);
         loop {
-            let chunk = tokio::time::timeout(SILENCE, body.next())
-                .await
-                .map_err(|_| s3_error!(RequestTimeout, "Nothing was sent for too long."))?;
-            let Some(chunk) = chunk else { break };
+            let Some(chunk) = body.next().await else { break };
             let chunk = chunk.map_err(|error| broken_body(&error))?;
             received += chunk.len() as u64;
             size.check_so_far(received)?;
@@ -441,6 +436,9 @@ fn damaged() -> S3Error {
 /// The error types of s3s's body readers are private; their texts are all there is to tell them apart.
 fn broken_body(error: &StdError) -> S3Error {
     let text = error.to_string();
+    if text.contains(&TooSlow.to_string()) {
+        return s3_error!(RequestTimeout, "The body was sent too slowly.");
+    }
     if text.contains("Sha256Mismatch") {
         let message = "The body isn't what x-amz-content-sha256 says.";
         fault::other(StatusCode::BAD_REQUEST, "XAmzContentSHA256Mismatch", message)

@@ -48,6 +48,25 @@ pub struct HostInfo {
 pub struct Options {
     /// Told to others in [`HostInfo::background`].
     pub background: bool,
+    /// What clients may take.
+    pub limits: Limits,
+}
+
+/// What clients may take. The defaults are Lapse's.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long a request's head may take, and a connection may lie idle (20 s).
+    pub head: Duration,
+    /// How long a client is waited for until 16 KiB of what it sends, or should read, have moved (28 s).
+    pub pause: Duration,
+    /// Open connections (400): each may need a file too, and many systems give a process 1,024 descriptors.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { head: Duration::from_secs(20), pause: Duration::from_secs(28), connections: 400 }
+    }
 }
 
 /// What a hosted store is doing: whoever hosts it decides by this when to stop.
@@ -107,7 +126,7 @@ pub async fn start(dir: &Path, options: Options) -> Result<Running, Error> {
         background: options.background,
     };
     write_record(dir, &info)?;
-    let server = Server::new(&store);
+    let server = Server::new(&store, options.limits);
     let pulse = server.pulse();
     let (stop, stopped) = oneshot::channel();
     let serving = tokio::spawn({

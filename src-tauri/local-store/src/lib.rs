@@ -17,6 +17,8 @@ mod host;
 mod iam;
 mod index;
 mod keys;
+mod lines;
+mod pace;
 mod private;
 mod s3;
 mod server;
@@ -30,7 +32,7 @@ use jiff::Timestamp;
 
 pub use check::{Checked, Damage, Damaged, check};
 pub use error::Error;
-pub use host::{Activity, HostInfo, Options, Running, host_of, start};
+pub use host::{Activity, HostInfo, Limits, Options, Running, host_of, start};
 
 /// The bucket that a new store is born with, and the only one that [`Key::Profile`] and
 /// [`Key::Env`] may touch.

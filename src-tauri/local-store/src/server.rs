@@ -24,21 +24,19 @@ use jiff::Timestamp;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, S3Error, StdError, s3_error};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::access::{Access, Auth};
 use crate::front::Way;
+use crate::lines::{Busy, Lines, Place};
+use crate::pace::{Paced, PacedStream};
 use crate::s3::Backend;
 use crate::store::Store;
-use crate::{chunks, form, front, iam};
+use crate::{Limits, chunks, form, front, iam};
 
-/// Each connection may need a file too, and many systems give a process 1024 descriptors.
-const MOST_CONNECTIONS: usize = 400;
 /// What hyper reads ahead of a connection.
 const BUFFER: usize = 64 * 1024;
-/// Also ends connections that lie idle.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// What requests under way get when the store stops.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -56,15 +54,16 @@ pub(crate) struct Server {
     service: S3Service,
     store: Arc<Store>,
     pulse: Arc<Pulse>,
+    limits: Limits,
 }
 
 impl Server {
-    pub(crate) fn new(store: &Arc<Store>) -> Self {
+    pub(crate) fn new(store: &Arc<Store>, limits: Limits) -> Self {
         let mut builder = S3ServiceBuilder::new(Backend(Arc::clone(store)));
         builder.set_auth(Auth(Arc::clone(store)));
         builder.set_access(Access(Arc::clone(store)));
         let pulse = Pulse { under_way: AtomicUsize::new(0), last_request: AtomicI64::new(0) };
-        Self { service: builder.build(), store: Arc::clone(store), pulse: Arc::new(pulse) }
+        Self { service: builder.build(), store: Arc::clone(store), pulse: Arc::new(pulse), limits }
     }
 
     pub(crate) fn pulse(&self) -> Arc<Pulse> {
@@ -74,16 +73,17 @@ impl Server {
     /// Serves until `stop`, then lets requests under way finish, for a few seconds at most.
     pub(crate) async fn run(self, listener: TcpListener, mut stop: oneshot::Receiver<()>) {
         let server = Arc::new(self);
-        let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        let limits = server.limits;
+        let lines = Lines::new(limits.connections);
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
                 // An error means that nobody is left to ask for a stop.
                 _ = &mut stop => break,
-                accepted = accept(&listener, &room) => accepted,
+                accepted = accept(&listener, &lines) => accepted,
             };
-            let (stream, is_local, permit) = match accepted {
+            let (stream, is_local, place) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of descriptors, most likely: some will be free again soon.
@@ -93,22 +93,28 @@ impl Server {
                 }
             };
             let server = Arc::clone(&server);
+            let line = Arc::clone(&place.line);
             let answer = service_fn(move |request| {
                 let server = Arc::clone(&server);
-                async move { Ok::<_, Infallible>(server.answer(request, is_local).await) }
+                let counted = server.count(line.begin());
+                async move { Ok::<_, Infallible>(server.answer(request, is_local, counted).await) }
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
+                .header_read_timeout(limits.head)
                 .max_buf_size(BUFFER)
-                .serve_connection(TokioIo::new(stream), answer);
+                .serve_connection(TokioIo::new(PacedStream::new(stream, limits.pause)), answer);
             let connection = graceful.watch(connection);
             connections.spawn(async move {
-                // Clients go away all the time; there is nothing to do about it.
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a connection broke off");
+                tokio::select! {
+                    // Clients go away all the time; there is nothing to do about it.
+                    ended = connection => if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection broke off");
+                    },
+                    () = place.line.cut() => {
+                        tracing::debug!("an idle connection was closed: another needs its place");
+                    }
                 }
-                drop(permit);
             });
             while connections.try_join_next().is_some() {}
         }
@@ -119,16 +125,19 @@ impl Server {
         connections.shutdown().await;
     }
 
-    async fn answer(&self, request: Request<Incoming>, is_local: bool) -> Response<Counted> {
-        let counted = self.count();
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        is_local: bool,
+        counted: Count,
+    ) -> Response<Counted> {
         let id = format!("{:016X}", rand::random::<u64>());
         let (parts, body) = request.into_parts();
+        let body = Body::http_body(Paced::new(body, self.limits.pause));
         let answer = match front::check(&parts, Timestamp::now()) {
             Ok(Way::S3) => self.pass_on(parts, body).await,
-            Ok(Way::Form) => {
-                form::answer(&self.store, &parts, body.into()).await.unwrap_or_else(refusal)
-            }
-            Ok(Way::Iam) => iam::answer(&self.store, &parts, body.into(), is_local, &id).await,
+            Ok(Way::Form) => form::answer(&self.store, &parts, body).await.unwrap_or_else(refusal),
+            Ok(Way::Iam) => iam::answer(&self.store, &parts, body, is_local, &id).await,
             Err(error) => refusal(error),
         };
         if answer.status().is_server_error() && answer.status() != StatusCode::NOT_IMPLEMENTED {
@@ -141,30 +150,29 @@ impl Server {
         finish(answer, &id).map(|body| Counted { body, _count: counted })
     }
 
-    async fn pass_on(&self, parts: Parts, body: Incoming) -> Response<Body> {
-        let body = chunks::tame(&parts.headers, body.into());
+    async fn pass_on(&self, parts: Parts, body: Body) -> Response<Body> {
+        let body = chunks::tame(&parts.headers, body);
         self.service.call(Request::from_parts(parts, body)).await.unwrap_or_else(|error| {
             tracing::error!(error = %StdError::from(error), "a request failed");
             refusal(s3_error!(InternalError))
         })
     }
 
-    fn count(&self) -> Count {
+    fn count(&self, busy: Busy) -> Count {
         self.pulse.under_way.fetch_add(1, Ordering::Relaxed);
         self.pulse.last_request.store(Timestamp::now().as_millisecond(), Ordering::Relaxed);
-        Count(Arc::clone(&self.pulse))
+        Count { pulse: Arc::clone(&self.pulse), _busy: busy }
     }
 }
 
 /// A connection, and whether it comes from this computer.
 async fn accept(
     listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, bool, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = Arc::clone(room).acquire_owned().await.map_err(std::io::Error::other)?;
+    lines: &Arc<Lines>,
+) -> std::io::Result<(TcpStream, bool, Place)> {
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, peer.ip().is_loopback(), permit))
+    Ok((stream, peer.ip().is_loopback(), lines.place().await))
 }
 
 fn refusal(error: S3Error) -> Response<Body> {
@@ -194,11 +202,14 @@ fn finish(mut answer: Response<Body>, id: &str) -> Response<Body> {
 }
 
 /// A request under way, until its answer is sent.
-struct Count(Arc<Pulse>);
+struct Count {
+    pulse: Arc<Pulse>,
+    _busy: Busy,
+}
 
 impl Drop for Count {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.pulse.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

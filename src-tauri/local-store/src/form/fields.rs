@@ -14,6 +14,7 @@ use s3s::dto::StreamingBlob;
 use s3s::{Body, S3Error, S3Result, StdError, s3_error};
 
 use crate::fault;
+use crate::pace::TooSlow;
 
 /// Names and values of all fields but the policy, as AWS caps them.
 const LARGEST_FIELDS: usize = 20 * 1024;
@@ -23,7 +24,7 @@ const LARGEST_START: u64 = 128 * 1024;
 /// Everything after it.
 const LARGEST_END: u64 = 64 * 1024;
 /// For everything before the file, and for everything after it.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(50);
 
 /// The fields before the file; names are in lower case.
 #[derive(Debug, Default)]
@@ -148,6 +149,7 @@ fn slow() -> S3Error {
 fn malformed(error: multer::Error) -> S3Error {
     match error {
         multer::Error::StreamReadFailed(error) if error.is::<TooMuch>() => too_large(),
+        multer::Error::StreamReadFailed(error) if error.is::<TooSlow>() => slow(),
         multer::Error::StreamReadFailed(_) => {
             s3_error!(IncompleteBody, "The body ended before its announced length.")
         }

@@ -20,7 +20,7 @@ use crate::signature::Scope;
 use crate::store::Store;
 
 const LARGEST_BODY: usize = 64 * 1024;
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(50);
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// The parameters of a request that an active root key signed.

@@ -14,7 +14,7 @@ use crate::support::{Host, bytes, names};
 #[tokio::test]
 async fn second_start_says_who_hosts() {
     let host = Host::start().await;
-    let hosted = start(&host.store(), Options { background: true }).await;
+    let hosted = start(&host.store(), Options { background: true, ..Options::default() }).await;
     assert!(matches!(hosted, Err(Error::Hosted(info)) if info == host.running.info()));
     assert_eq!(host_of(&host.store()).unwrap(), Some(host.running.info()));
 }
@@ -50,7 +50,7 @@ async fn port_and_objects_stay_over_restarts() {
     assert_eq!(host_of(&store).unwrap(), None);
     assert_eq!(endpoint(&store).unwrap().as_ref(), Some(&first));
     assert_eq!(usage(&store).unwrap(), Usage { objects: 1, bytes: 4 });
-    let running = start(&store, Options { background: true }).await.unwrap();
+    let running = start(&store, Options { background: true, ..Options::default() }).await.unwrap();
     assert_eq!(running.info().endpoint, first);
     assert!(host_of(&store).unwrap().unwrap().background);
     let host = Host { dir: host.dir, running };

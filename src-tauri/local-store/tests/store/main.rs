@@ -16,6 +16,7 @@ mod forms;
 mod hostile;
 mod hosting;
 mod keys;
+mod limits;
 mod multipart;
 mod objects;
 mod operations;

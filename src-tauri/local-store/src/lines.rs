@@ -1,0 +1,129 @@
+//! The open connections: how many there may be, and which one goes when another needs its place.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+/// A connection that has done nothing for so long may be closed for another one.
+const IDLE: Duration = Duration::from_secs(1);
+/// How often it is looked for such a one.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// All open connections.
+pub(crate) struct Lines {
+    places: Arc<Semaphore>,
+    open: Mutex<HashMap<u64, Arc<Line>>>,
+    began: Instant,
+    next: AtomicU64,
+}
+
+/// An open connection.
+pub(crate) struct Line {
+    requests: AtomicUsize,
+    /// When it was opened or a request ended, in milliseconds since [`Lines::began`].
+    idle_since: AtomicU64,
+    began: Instant,
+    cut: Notify,
+}
+
+/// A connection's place, which is free again when this is dropped.
+pub(crate) struct Place {
+    pub(crate) line: Arc<Line>,
+    number: u64,
+    lines: Arc<Lines>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A request under way on a connection.
+pub(crate) struct Busy(Arc<Line>);
+
+impl Lines {
+    pub(crate) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self {
+            places: Arc::new(Semaphore::new(most)),
+            open: Mutex::default(),
+            began: Instant::now(),
+            next: AtomicU64::new(0),
+        })
+    }
+
+    /// A place for a new connection. When there is none, the one that has idled longest is closed; while
+    /// all are at work the new one waits.
+    pub(crate) async fn place(self: &Arc<Self>) -> Place {
+        loop {
+            let wait = tokio::time::timeout(LOOK, Arc::clone(&self.places).acquire_owned());
+            if self.places.available_permits() == 0 {
+                self.cut_longest_idle();
+            }
+            // The semaphore is never closed.
+            if let Ok(Ok(permit)) = wait.await {
+                return self.take(permit);
+            }
+        }
+    }
+
+    fn take(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Place {
+        let line = Arc::new(Line {
+            requests: AtomicUsize::new(0),
+            idle_since: AtomicU64::new(0),
+            began: self.began,
+            cut: Notify::new(),
+        });
+        line.idle_since.store(line.now(), Ordering::Relaxed);
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.open().insert(number, Arc::clone(&line));
+        Place { line, number, lines: Arc::clone(self), _permit: permit }
+    }
+
+    fn cut_longest_idle(&self) {
+        let open = self.open();
+        let idle = open.values().filter(|line| line.requests.load(Ordering::Relaxed) == 0);
+        let longest = idle.min_by_key(|line| line.idle_since.load(Ordering::Relaxed));
+        if let Some(line) = longest.filter(|line| line.idles_for(IDLE)) {
+            line.cut.notify_one();
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<Line>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Line {
+    /// Counts a request until what is given back is dropped.
+    pub(crate) fn begin(self: &Arc<Self>) -> Busy {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(self))
+    }
+
+    /// Waits until another connection needs this one's place.
+    pub(crate) async fn cut(&self) {
+        self.cut.notified().await;
+    }
+
+    fn idles_for(&self, time: Duration) -> bool {
+        let since = Duration::from_millis(self.idle_since.load(Ordering::Relaxed));
+        self.began.elapsed().saturating_sub(since) >= time
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.idle_since.store(self.0.now(), Ordering::Relaxed);
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.lines.open().remove(&self.number);
+    }
+}

@@ -1,0 +1,170 @@
+//! Clients that keep the store waiting: both what they send and what they should read must move on.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use s3s::StdError;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// So much must move while a client is waited for up to [`crate::Limits::pause`]: half a kilobyte a second with
+/// Lapse's own limits, which the slowest telephone line does.
+const LEAST: usize = 16 * 1024;
+
+/// What the body of a client that was too slow fails with.
+#[derive(Debug, thiserror::Error)]
+#[error("the client was too slow")]
+pub(crate) struct TooSlow;
+
+/// How long a client was waited for, and what came of it. The store's own work doesn't count.
+struct Pace {
+    pause: Duration,
+    left: Duration,
+    moved: usize,
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+impl Pace {
+    fn new(pause: Duration) -> Self {
+        Self { pause, left: pause, moved: 0, waiting: None }
+    }
+
+    /// The client is waited for. Gives whether that has taken too long.
+    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        let left = self.left;
+        let (_, sleep) =
+            self.waiting.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(left))));
+        sleep.as_mut().poll(context).is_ready()
+    }
+
+    fn moved(&mut self, bytes: usize) {
+        if let Some((since, _)) = self.waiting.take() {
+            self.left = self.left.saturating_sub(since.elapsed());
+        }
+        self.moved = self.moved.saturating_add(bytes);
+        if self.moved >= LEAST {
+            self.begin_anew();
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        *self = Self::new(self.pause);
+    }
+}
+
+/// A request's body that fails with [`TooSlow`] when it hardly arrives.
+pub(crate) struct Paced {
+    body: Incoming,
+    pace: Pace,
+}
+
+impl Paced {
+    pub(crate) fn new(body: Incoming, pause: Duration) -> Self {
+        Self { body, pace: Pace::new(pause) }
+    }
+}
+
+impl http_body::Body for Paced {
+    type Data = Bytes;
+    type Error = StdError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
+        match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Pending if self.pace.is_over(context) => {
+                Poll::Ready(Some(Err(Box::new(TooSlow))))
+            }
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(frame) => {
+                let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+                self.pace.moved(data.map_or(0, Bytes::len));
+                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A connection that breaks when its client hardly reads what is sent.
+pub(crate) struct PacedStream {
+    stream: TcpStream,
+    pace: Pace,
+}
+
+impl PacedStream {
+    pub(crate) fn new(stream: TcpStream, pause: Duration) -> Self {
+        Self { stream, pace: Pace::new(pause) }
+    }
+
+    fn written(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_pending() && self.pace.is_over(context) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let bytes = ready!(written)?;
+        self.pace.moved(bytes);
+        Poll::Ready(Ok(bytes))
+    }
+}
+
+impl AsyncRead for PacedStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for PacedStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.written(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.written(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// All is written: the client is waited for no longer.
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.pace.begin_anew();
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -22,4 +22,5 @@ mod objects;
 mod operations;
 mod order;
 mod signer;
+mod smuggling;
 mod support;

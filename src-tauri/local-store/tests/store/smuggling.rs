@@ -1,0 +1,62 @@
+//! Requests whose end two readers might see in two places.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::Host;
+
+const PATH: &str = "/lapse/k";
+
+/// Sends bytes, ends the sending, and reads to the end; a reset counts as an end.
+async fn answers(host: &Host, request: &[u8]) -> String {
+    let mut stream = host.connect().await;
+    stream.write_all(request).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn requests_of_two_lengths_are_refused_and_hide_no_other() {
+    let host = Host::start().await;
+    assert_eq!(host.send(host.draft("PUT", PATH), b"hello").await.status, 200);
+    let delete = host.draft("DELETE", PATH).request(b"");
+    let length = delete.len();
+    let put = String::from_utf8(host.draft("PUT", "/lapse/other").request(b"")).unwrap();
+    let head: String = put
+        .trim_end()
+        .lines()
+        .filter(|line| !line.starts_with("content-length") && !line.starts_with("connection"))
+        .map(|line| format!("{line}\r\n"))
+        .collect();
+    for (what, fields) in [
+        (
+            "length and chunks",
+            format!("content-length: {length}\r\ntransfer-encoding: chunked\r\n"),
+        ),
+        (
+            "chunks and length",
+            format!("transfer-encoding: chunked\r\ncontent-length: {length}\r\n"),
+        ),
+        ("two lengths", format!("content-length: 0\r\ncontent-length: {length}\r\n")),
+        ("a list of lengths", format!("content-length: 0, {length}\r\n")),
+        ("a length with a sign", format!("content-length: +{length}\r\n")),
+        ("a negative length", "content-length: -1\r\n".to_owned()),
+        ("a length in hex", format!("content-length: 0x{length:x}\r\n")),
+        ("a length beyond all", "content-length: 99999999999999999999999\r\n".to_owned()),
+        ("an unknown coding", "transfer-encoding: xchunked\r\n".to_owned()),
+        ("chunks that aren't last", "transfer-encoding: chunked, identity\r\n".to_owned()),
+        ("a space before the colon", format!("content-length : {length}\r\n")),
+        ("a folded header", format!("x-a: b\r\n content-length: {length}\r\n")),
+        ("a bare carriage return", format!("x-a: b\rcontent-length: {length}\r\n")),
+        ("a zero byte", "x-a: b\0c\r\n".to_owned()),
+    ] {
+        let request = [head.as_bytes(), fields.as_bytes(), b"\r\n0\r\n\r\n", &delete].concat();
+        let answer = answers(&host, &request).await;
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{what}: {answer}");
+        let refused = ["HTTP/1.1 400", "HTTP/1.1 411"].iter().any(|line| answer.starts_with(line));
+        assert!(refused, "{what}: {answer}");
+        let kept = host.send(host.draft("GET", PATH), b"").await;
+        assert_eq!(kept.body, b"hello", "{what}");
+    }
+}

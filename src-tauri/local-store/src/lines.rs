@@ -83,7 +83,7 @@ impl Lines {
         let open = self.open();
         let idle = open.values().filter(|line| line.requests.load(Ordering::Relaxed) == 0);
         let longest = idle.min_by_key(|line| line.idle_since.load(Ordering::Relaxed));
-        if let Some(line) = longest.filter(|line| line.idles_for(IDLE)) {
+        if let Some(line) = longest.filter(|line| line.is_idle()) {
             line.cut.notify_one();
         }
     }
@@ -100,14 +100,20 @@ impl Line {
         Busy(Arc::clone(self))
     }
 
-    /// Waits until another connection needs this one's place.
+    /// Waits until another connection needs this one's place. A request that came meanwhile goes first.
     pub(crate) async fn cut(&self) {
-        self.cut.notified().await;
+        loop {
+            self.cut.notified().await;
+            if self.is_idle() {
+                return;
+            }
+        }
     }
 
-    fn idles_for(&self, time: Duration) -> bool {
+    fn is_idle(&self) -> bool {
         let since = Duration::from_millis(self.idle_since.load(Ordering::Relaxed));
-        self.began.elapsed().saturating_sub(since) >= time
+        self.requests.load(Ordering::Relaxed) == 0
+            && self.began.elapsed().saturating_sub(since) >= IDLE
     }
 
     fn now(&self) -> u64 {

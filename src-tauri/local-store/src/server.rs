@@ -107,6 +107,8 @@ impl Server {
             let connection = graceful.watch(connection);
             connections.spawn(async move {
                 tokio::select! {
+                    // What has arrived is begun before it is looked whether the connection idles.
+                    biased;
                     // Clients go away all the time; there is nothing to do about it.
                     ended = connection => if let Err(error) = ended {
                         tracing::debug!(%error, "a connection broke off");

@@ -10,6 +10,7 @@
 )]
 
 mod check;
+mod crowds;
 mod durable;
 mod form;
 mod forms;

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -13,7 +14,6 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use futures_util::{Stream, StreamExt, stream};
 use hyper::StatusCode;
-use s3s::crypto::{Checksum as _, Crc64Nvme};
 use s3s::dto::StreamingBlob;
 use s3s::stream::{ByteStream, RemainingLength};
 use s3s::{S3Error, StdError, s3_error};
@@ -24,18 +24,23 @@ use crate::digest::{Algorithm, Hasher, Sums};
 use crate::fault::Fault;
 use crate::index::Piece;
 use crate::pace::TooSlow;
-use crate::{Error, fault, private};
+use crate::{Error, blocks, check, fault, private};
 
 /// Measured: 64 KiB reads halve the speed of a download, larger ones gain nothing.
 const READ: u64 = 256 * 1024;
+/// What all downloads together may hold, as long as each has a block.
+const READ_BY_ALL: u64 = 32 * 1024 * 1024;
 /// What is gathered of an upload before it is written; at most two of these are held an upload.
 const WRITE: usize = 1024 * 1024;
+/// What is left free of the disk: `SQLite` lets its log grow to 4 MB before it begins anew.
+const ROOM: u64 = 5 * 1024 * 1024;
 
 /// The blob files of a store.
 pub(crate) struct Blobs {
     kept: PathBuf,
     temporary: PathBuf,
     readers: Mutex<HashMap<String, Readers>>,
+    downloads: AtomicU64,
 }
 
 #[derive(Default)]
@@ -47,18 +52,22 @@ struct Readers {
 
 /// Whether the store in `dir` has any blob.
 pub(crate) fn are_in(dir: &Path) -> bool {
-    fs::read_dir(dir.join("blobs")).is_ok_and(|mut entries| entries.next().is_some())
+    fs::read_dir(folder(dir)).is_ok_and(|mut entries| entries.next().is_some())
 }
 
-/// A blob file of the store in `dir`.
-pub(crate) fn path(dir: &Path, file: &str) -> PathBuf {
-    dir.join("blobs").join(file)
+/// Where the store in `dir` has its blobs.
+pub(crate) fn folder(dir: &Path) -> PathBuf {
+    dir.join("blobs")
 }
 
 impl Blobs {
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
-        let blobs =
-            Self { kept: dir.join("blobs"), temporary: dir.join("tmp"), readers: Mutex::default() };
+        let blobs = Self {
+            kept: folder(dir),
+            temporary: dir.join("tmp"),
+            readers: Mutex::default(),
+            downloads: AtomicU64::new(0),
+        };
         for dir in [&blobs.kept, &blobs.temporary] {
             private::create_dir(dir).map_err(Error::io("make", dir))?;
         }
@@ -114,18 +123,39 @@ impl Blobs {
         Ok(spawn_blocking(move || file.write(&batch)).await??)
     }
 
-    /// Makes a received file a blob that survives a power cut. It goes again unless [`Kept::commit`]ted.
+    /// Makes a received file a blob; whoever writes its row syncs the folder first. It goes again unless its
+    /// guard forgets it.
     pub(crate) fn keep(&self, received: Received) -> io::Result<Kept> {
-        let Received { file, temporary, size, hasher } = received;
+        let Received { mut file, temporary, size, hasher } = received;
+        let (sums, blocks) = hasher.finish();
+        file.write_all(&blocks)?;
         file.sync_all()?;
         let name = random_name();
         let path = self.kept.join(&name);
         fs::rename(&temporary.0, &path)?;
         temporary.forget();
         let guard = Unlink(path);
-        private::sync_dir(&self.kept)?;
-        let sums = hasher.finish();
         Ok(Kept { piece: Piece { file: name, size, crc64: sums.crc64 }, sums, guard })
+    }
+
+    /// Writes the checksums of its blocks behind the bytes of a blob that has none, if it is what was stored.
+    pub(crate) fn add_sums(&self, piece: &Piece) -> io::Result<()> {
+        let path = self.kept.join(&piece.file);
+        let mut file = match private::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened?,
+        };
+        let length = file.metadata()?.len();
+        if length < piece.size || length == blocks::file_length(piece.size) {
+            return Ok(());
+        }
+        let (crc64, blocks) = check::sums(&mut file, piece.size)?;
+        if crc64 == piece.crc64 {
+            file.write_all(&blocks)?;
+            file.set_len(blocks::file_length(piece.size))?;
+            file.sync_all()?;
+        }
+        Ok(())
     }
 
     /// Removes files that no row names any more, each as soon as nobody reads it.
@@ -207,6 +237,7 @@ impl Received {
     }
 
     fn write(mut self, batch: &[Bytes]) -> io::Result<Self> {
+        check_room(&self.file, batch.iter().map(|chunk| chunk.len() as u64).sum())?;
         for chunk in batch {
             self.hasher.update(chunk);
             self.file.write_all(chunk)?;
@@ -220,14 +251,7 @@ impl Received {
 pub(crate) struct Kept {
     pub(crate) piece: Piece,
     pub(crate) sums: Sums,
-    guard: Unlink,
-}
-
-impl Kept {
-    /// A row names it now.
-    pub(crate) fn commit(self) {
-        self.guard.forget();
-    }
+    pub(crate) guard: Unlink,
 }
 
 /// The files of an object, kept while this lives.
@@ -246,8 +270,9 @@ impl Pinned {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) => return Err(error.into()),
             };
-            if found != Some(piece.size) {
-                tracing::error!(file = %path.display(), expected = piece.size, ?found, "a blob is damaged");
+            let expected = blocks::file_length(piece.size);
+            if found != Some(expected) {
+                tracing::error!(file = %path.display(), expected, ?found, "a blob is damaged");
                 return Err(damaged().into());
             }
         }
@@ -259,12 +284,19 @@ impl Pinned {
         self.pieces.iter().map(|piece| piece.size)
     }
 
-    /// Streams these bytes of the object. A piece that is read whole is compared with its checksum,
-    /// and the stream breaks off before its end when it was damaged.
-    pub(crate) fn stream(self, range: Range<u64>) -> StreamingBlob {
+    /// Streams these bytes of the object. Nothing passes that isn't what was stored: damage at the beginning
+    /// is refused, later on the stream breaks off.
+    pub(crate) async fn stream(self, range: Range<u64>) -> Result<StreamingBlob, Fault> {
         let left = range.end - range.start;
+        self.blobs.downloads.fetch_add(1, Ordering::Relaxed);
         let reading = Reading { next: 0, open: None, skip: range.start, left, pinned: self };
-        let chunks = stream::unfold(Some(reading), |reading| async {
+        let first =
+            spawn_blocking(move || reading.read()).await?.map_err(|error| match error.kind() {
+                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => damaged().into(),
+                _ => Fault::Io(error),
+            })?;
+        let Some((first, reading)) = first else { return Ok(s3s::Body::empty().into()) };
+        let rest = stream::unfold(Some(reading), |reading| async {
             let reading = reading?;
             let read = spawn_blocking(move || reading.read()).await.map_err(io::Error::other);
             match read.flatten() {
@@ -273,7 +305,8 @@ impl Pinned {
                 Err(error) => Some((Err(error.into()), None)),
             }
         });
-        StreamingBlob::new(Sized { chunks: Box::pin(chunks), left })
+        let chunks = stream::iter([Ok(first)]).chain(rest);
+        Ok(StreamingBlob::new(Sized { chunks: Box::pin(chunks), left }))
     }
 }
 
@@ -306,9 +339,8 @@ struct Reading {
 
 struct OpenPiece {
     file: File,
-    left: u64,
-    /// `None` when only some of the piece is read.
-    check: Option<(Crc64Nvme, [u8; 8])>,
+    size: u64,
+    at: u64,
 }
 
 impl Reading {
@@ -320,29 +352,21 @@ impl Reading {
             Some(piece) => piece,
             None => self.open_next()?,
         };
-        let length = READ.min(piece.left).min(self.left);
-        let mut chunk = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
-        (&mut piece.file).take(length).read_to_end(&mut chunk)?;
-        if chunk.len() as u64 != length {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "a blob is shorter than its row says",
-            ));
-        }
-        piece.left -= length;
+        let downloads = self.pinned.blobs.downloads.load(Ordering::Relaxed).max(1);
+        let much = (READ_BY_ALL / downloads).clamp(blocks::BLOCK, READ);
+        // Up to the end of a block, so that none is read twice.
+        let end = (piece.at + 1).next_multiple_of(blocks::BLOCK) - blocks::BLOCK + much;
+        let length = (end - piece.at).min(piece.size - piece.at).min(self.left);
+        let read = blocks::read(&piece.file, piece.size, piece.at, length);
+        let chunk = read.inspect_err(|error| {
+            let file = self.next.checked_sub(1).and_then(|place| self.pinned.pieces.get(place));
+            let file = file.map(|piece| piece.file.as_str());
+            tracing::error!(%error, file, at = piece.at, "a blob couldn't be read as it was stored");
+        })?;
+        piece.at += length;
         self.left -= length;
-        if let Some((hash, _)) = &mut piece.check {
-            hash.update(&chunk);
-        }
-        if piece.left > 0 {
-            self.open = Some(piece);
-        } else if let Some((hash, expected)) = piece.check
-            && hash.finalize() != expected
-        {
-            tracing::error!("a blob isn't what was stored; the download was broken off");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a blob isn't what was stored"));
-        }
-        Ok(Some((chunk.into(), self)))
+        self.open = Some(piece).filter(|piece| piece.at < piece.size);
+        Ok(Some((chunk, self)))
     }
 
     fn open_next(&mut self) -> io::Result<OpenPiece> {
@@ -353,19 +377,15 @@ impl Reading {
                 self.skip -= piece.size;
                 continue;
             }
-            let mut file = File::open(self.pinned.blobs.kept.join(&piece.file))?;
-            let skip = std::mem::take(&mut self.skip);
-            if skip > 0 {
-                file.seek(SeekFrom::Start(skip))?;
-            }
-            let left = piece.size - skip;
-            let whole = skip == 0 && self.left >= piece.size;
-            return Ok(OpenPiece {
-                file,
-                left,
-                check: whole.then(|| (Crc64Nvme::new(), piece.crc64)),
-            });
+            let file = File::open(self.pinned.blobs.kept.join(&piece.file))?;
+            return Ok(OpenPiece { file, size: piece.size, at: std::mem::take(&mut self.skip) });
         }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.pinned.blobs.downloads.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -394,11 +414,26 @@ impl ByteStream for Sized {
     }
 }
 
+/// Leaves room for the index: on a full disk objects can still be deleted.
+fn check_room(file: &File, length: u64) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let disk = rustix::fs::fstatvfs(file)?;
+        // Some network file systems don't tell.
+        if disk.f_blocks > 0 && disk.f_bavail.saturating_mul(disk.f_frsize) < length + ROOM {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (file, length);
+    Ok(())
+}
+
 /// Removes a file when dropped.
-struct Unlink(PathBuf);
+pub(crate) struct Unlink(PathBuf);
 
 impl Unlink {
-    fn forget(mut self) {
+    pub(crate) fn forget(mut self) {
         self.0 = PathBuf::new();
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use s3s::crypto::{Checksum as _, Crc64Nvme};
 
+use crate::blocks::{self, Blocks};
 use crate::index::{self, Piece};
 use crate::{Error, blobs};
 
@@ -66,7 +67,7 @@ pub fn check(dir: &Path, mut progress: impl FnMut(u64)) -> Result<Checked, Error
         let Some(end) = page.last() else { return Ok(checked) };
         last.clone_from(&end.file);
         for piece in page {
-            let damage = verify(&blobs::path(dir, &piece.file), &piece).err();
+            let damage = verify(&blobs::folder(dir).join(&piece.file), &piece).err();
             if let Some(damage) = damage {
                 // None is left when it was deleted after we had asked.
                 checked.damaged.extend(index.owners(&piece.file)?.into_iter().map(
@@ -92,18 +93,29 @@ fn verify(path: &Path, piece: &Piece) -> Result<(), Damage> {
         _ => Damage::Unreadable,
     };
     let mut file = File::open(path).map_err(|error| failed(&error))?;
-    if file.metadata().map_err(|error| failed(&error))?.len() != piece.size {
+    if file.metadata().map_err(|error| failed(&error))?.len() != blocks::file_length(piece.size) {
         return Err(Damage::Size);
     }
+    let (crc64, blocks) = sums(&mut file, piece.size).map_err(|error| failed(&error))?;
+    let mut kept = Vec::new();
+    file.read_to_end(&mut kept).map_err(|error| failed(&error))?;
+    if crc64 == piece.crc64 && blocks == kept { Ok(()) } else { Err(Damage::Bytes) }
+}
+
+/// CRC64NVME of the next `size` bytes of a file, and the checksums of their blocks.
+pub(crate) fn sums(file: &mut File, size: u64) -> io::Result<([u8; 8], Vec<u8>)> {
+    let (mut whole, mut blocks) = (Crc64Nvme::new(), Blocks::new());
     let mut buffer = vec![0; READ];
-    let mut hash = Crc64Nvme::new();
+    let mut bytes = file.take(size);
     loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(length) => hash.update(&buffer[..length]),
+        match bytes.read(&mut buffer) {
+            Ok(0) => return Ok((whole.finalize(), blocks.finish())),
+            Ok(length) => {
+                whole.update(&buffer[..length]);
+                blocks.update(&buffer[..length]);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(&error)),
+            Err(error) => return Err(error),
         }
     }
-    if hash.finalize() == piece.crc64 { Ok(()) } else { Err(Damage::Bytes) }
 }

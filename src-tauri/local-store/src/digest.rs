@@ -4,6 +4,8 @@ use data_encoding::BASE64;
 use s3s::crypto::{Checksum as Hash, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 use serde::{Deserialize, Serialize};
 
+use crate::blocks::Blocks;
+
 /// A checksum algorithm that S3 clients may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Algorithm {
@@ -86,11 +88,12 @@ fn number(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 
-/// Hashes data as it comes in: MD5 for the `ETag`, CRC64NVME to find damage later, and what the
-/// client asked for.
+/// Hashes data as it comes in: MD5 for the `ETag`, CRC64NVME of the whole and checksums of its blocks to find damage
+/// later, and what the client asked for.
 pub(crate) struct Hasher {
     md5: Md5,
     crc64: Crc64Nvme,
+    blocks: Blocks,
     extra: Option<(Algorithm, Extra)>,
 }
 
@@ -107,6 +110,7 @@ impl Hasher {
         Self {
             md5: Md5::new(),
             crc64: Crc64Nvme::new(),
+            blocks: Blocks::new(),
             extra: extra.map(|algorithm| (algorithm, Extra::new(algorithm))),
         }
     }
@@ -114,17 +118,20 @@ impl Hasher {
     pub(crate) fn update(&mut self, data: &[u8]) {
         self.md5.update(data);
         self.crc64.update(data);
+        self.blocks.update(data);
         if let Some((_, extra)) = &mut self.extra {
             extra.update(data);
         }
     }
 
-    pub(crate) fn finish(self) -> Sums {
-        Sums {
+    /// The sums of the whole, and those of the blocks.
+    pub(crate) fn finish(self) -> (Sums, Vec<u8>) {
+        let sums = Sums {
             md5: self.md5.finalize(),
             crc64: self.crc64.finalize(),
             extra: self.extra.map(|(algorithm, extra)| (algorithm, extra.finish())),
-        }
+        };
+        (sums, self.blocks.finish())
     }
 }
 

@@ -27,6 +27,22 @@ pub(crate) enum KeyFault {
     LastRoot,
 }
 
+impl Fault {
+    /// The same once more, for another request that it stops.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Index(rusqlite::Error::SqliteFailure(code, message)) => {
+                Self::Index(rusqlite::Error::SqliteFailure(*code, message.clone()))
+            }
+            Self::Io(error) => Self::Io(error.raw_os_error().map_or_else(
+                || io::Error::new(error.kind(), error.to_string()),
+                io::Error::from_raw_os_error,
+            )),
+            other => Self::Io(io::Error::other(format!("{other:?}"))),
+        }
+    }
+}
+
 impl From<KeyFault> for Fault {
     fn from(fault: KeyFault) -> Self {
         Self::Key(fault)

@@ -15,19 +15,21 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 
 use crate::keys::LastRoot;
 use crate::server::{Pulse, Server};
 use crate::store::Store;
-use crate::{Credentials, Error, Key, KeyInfo, fault, index, private};
+use crate::{Credentials, Error, Event, Key, KeyInfo, Swept, fault, index, private};
 
 /// How long another process may hold the lock without serving, while it starts or stops.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// How often it is written down when the keys were used.
 const SAVE_USES: Duration = Duration::from_mins(1);
+/// How often the lifecycle rules are followed: they count in days.
+const SWEEP: Duration = Duration::from_mins(30);
 /// Below the ports that systems give to outgoing connections (Linux: from 32768): one of those
 /// might be in use at the next start, and links name the port.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
@@ -135,8 +137,13 @@ pub async fn start(dir: &Path, options: Options) -> Result<Running, Error> {
         let store = Arc::clone(&store);
         async move {
             let mut running = pin!(server.run(listener, stopped));
+            let mut next_sweep = Instant::now();
             while tokio::time::timeout(SAVE_USES, &mut running).await.is_err() {
                 store.save_uses().await;
+                if Instant::now() >= next_sweep {
+                    next_sweep = Instant::now() + SWEEP;
+                    sweep(&store).await;
+                }
             }
             store.save_uses().await;
             drop(lock);
@@ -200,6 +207,19 @@ impl Running {
         deleted.map_err(|fault| self.failed(fault))
     }
 
+    /// Tells of each object that is made or removed from now on, once that is on the disk. One who listens too
+    /// slowly is told how many were missed ([`broadcast::error::RecvError::Lagged`]): then a list says what is there.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.store.events.subscribe()
+    }
+
+    /// Removes what the buckets' lifecycle rules say is over at `now`. It is done every half hour as well.
+    ///
+    /// Errors: [`Error::Index`].
+    pub async fn run_lifecycle(&self, now: Timestamp) -> Result<Swept, Error> {
+        self.store.run_lifecycle(now).await.map_err(|fault| self.failed(fault))
+    }
+
     fn failed(&self, fault: fault::Fault) -> Error {
         fault::to_error(fault, &index::path(&self.dir))
     }
@@ -219,6 +239,14 @@ impl Running {
             tracing::warn!(%error, "the store couldn't be unlocked");
         }
         tracing::info!("the local store is down");
+    }
+}
+
+async fn sweep(store: &Arc<Store>) {
+    match store.run_lifecycle(Timestamp::now()).await {
+        Ok(swept) if swept == Swept::default() => {}
+        Ok(swept) => tracing::info!(?swept, "the lifecycle rules removed what is over"),
+        Err(fault) => tracing::warn!(?fault, "the lifecycle rules couldn't be followed"),
     }
 }
 
@@ -275,7 +303,7 @@ async fn bind(store: &Arc<Store>, dir: &Path) -> Result<(TcpListener, u16), Erro
     }
     let listener = listener.map_err(Error::io("listen for", dir))?;
     let port = listener.local_addr().map_err(Error::io("listen for", dir))?.port();
-    store.write(move |tx| Ok((index::set_port(tx, port)?, Vec::new()))).await.map_err(failed)?;
+    store.write(move |change| Ok(index::set_port(change, port)?)).await.map_err(failed)?;
     Ok((listener, port))
 }
 

@@ -5,11 +5,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use rusqlite::Transaction;
-
 use crate::Key;
 use crate::fault::{Fault, KeyFault};
-use crate::index::{self, AccessKey};
+use crate::index::{self, AccessKey, Change};
 use crate::store::Store;
 
 /// A copy of the index's keys: each request asks for one.
@@ -70,7 +68,7 @@ impl Store {
     /// Makes one more key of a role.
     pub(crate) async fn create_key(self: &Arc<Self>, role: Key) -> Result<Arc<AccessKey>, Fault> {
         self.change_keys(
-            move |transaction| index::create_key(transaction, role).map(Arc::new),
+            move |change| index::create_key(change, role).map(Arc::new),
             |keys, key| keys.insert(Arc::clone(key)),
         )
         .await
@@ -86,11 +84,11 @@ impl Store {
         let key = self.keys.find(id).ok_or(KeyFault::Unknown)?;
         let id = id.to_owned();
         self.change_keys(
-            move |transaction| {
+            move |change| {
                 if !active && last_root == LastRoot::Stays {
-                    index::check_other_root(transaction, &id)?;
+                    index::check_other_root(change, &id)?;
                 }
-                index::set_key_active(transaction, &id, active)
+                index::set_key_active(change, &id, active)
             },
             move |_, ()| key.set_active(active),
         )
@@ -105,11 +103,11 @@ impl Store {
     ) -> Result<(), Fault> {
         let (id, removed) = (id.to_owned(), id.to_owned());
         self.change_keys(
-            move |transaction| {
+            move |change| {
                 if last_root == LastRoot::Stays {
-                    index::check_other_root(transaction, &id)?;
+                    index::check_other_root(change, &id)?;
                 }
-                index::delete_key(transaction, &id)
+                index::delete_key(change, &id)
             },
             move |keys, ()| keys.remove(&removed),
         )
@@ -127,11 +125,11 @@ impl Store {
         if uses.is_empty() {
             return;
         }
-        let saved = self.write(move |transaction| {
+        let saved = self.write(move |change| {
             for (id, last) in uses {
-                index::save_use(transaction, &id, last)?;
+                index::save_use(change, &id, last)?;
             }
-            Ok(((), Vec::new()))
+            Ok(())
         });
         if let Err(fault) = saved.await {
             tracing::warn!(?fault, "when the store's keys were used couldn't be written down");
@@ -140,13 +138,13 @@ impl Store {
 
     async fn change_keys<T: Send + 'static>(
         self: &Arc<Self>,
-        job: impl FnOnce(&Transaction<'_>) -> Result<T, Fault> + Send + 'static,
+        job: impl FnOnce(&mut Change<'_>) -> Result<T, Fault> + Send + 'static,
         apply: impl FnOnce(&Keys, &T) + Send + 'static,
     ) -> Result<T, Fault> {
         let store = Arc::clone(self);
         self.blocking(move || {
             let _changing = store.keys.changing.lock().unwrap_or_else(PoisonError::into_inner);
-            let changed = store.index.write(job)?;
+            let changed = store.index.write(job)?.value;
             apply(&store.keys, &changed);
             Ok(changed)
         })

@@ -6,10 +6,12 @@
 
 mod access;
 mod blobs;
+mod blocks;
 mod check;
 mod chunks;
 mod digest;
 mod error;
+mod event;
 mod fault;
 mod form;
 mod front;
@@ -17,6 +19,7 @@ mod host;
 mod iam;
 mod index;
 mod keys;
+mod lifecycle;
 mod lines;
 mod pace;
 mod private;
@@ -32,7 +35,9 @@ use jiff::Timestamp;
 
 pub use check::{Checked, Damage, Damaged, check};
 pub use error::Error;
+pub use event::{Event, EventKind};
 pub use host::{Activity, HostInfo, Limits, Options, Running, host_of, start};
+pub use lifecycle::Swept;
 
 /// The bucket that a new store is born with, and the only one that [`Key::Profile`] and
 /// [`Key::Env`] may touch.

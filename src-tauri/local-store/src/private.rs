@@ -26,6 +26,11 @@ pub(crate) fn open_or_create(path: &Path) -> io::Result<File> {
     options().create(true).truncate(false).open(path)
 }
 
+/// Opens `path`, which must be there, for reading and writing.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    options().open(path)
+}
+
 /// Makes `path`, 0600; an error when it is there.
 pub(crate) fn create_new(path: &Path) -> io::Result<File> {
     options().create_new(true).open(path)

@@ -3,20 +3,27 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::Connection;
+use tokio::sync::broadcast;
 use tokio::task::spawn_blocking;
 
 use crate::blobs::{Blobs, Kept, Received};
+use crate::digest::Sums;
+use crate::event::Event;
 use crate::fault::Fault;
-use crate::index::{self, Index};
+use crate::index::{self, Change, Index, Piece};
 use crate::keys::Keys;
 use crate::{Error, fault};
+
+/// Events that one who listens may be behind; then it is told that it missed some.
+const EVENTS: usize = 1024;
 
 /// A store that is open in this process.
 pub(crate) struct Store {
     pub(crate) index: Index,
     pub(crate) blobs: Arc<Blobs>,
     pub(crate) keys: Keys,
+    pub(crate) events: broadcast::Sender<Event>,
     /// Held for reading by what must end before the store may be let go.
     finishing: Arc<tokio::sync::RwLock<()>>,
 }
@@ -25,12 +32,22 @@ impl Store {
     /// Opens the store in `dir`, made when it isn't there, and sweeps what a crash left. The caller
     /// holds the store's lock.
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
-        let index = Index::open(dir)?;
+        let (events, _) = broadcast::channel(EVENTS);
+        let index = Index::open(dir, events.clone())?;
         let blobs = Blobs::open(dir)?;
         let failed = |fault| fault::to_error(fault, &index::path(dir));
         blobs.sweep(|file| index.read(|view| Ok(index::is_named(view, file)?)).map_err(failed))?;
+        if index.read(|view| Ok(index::is_unsummed(view)?)).map_err(failed)? {
+            add_sums(&index, &blobs).map_err(failed)?;
+        }
         let keys = index.read(|view| Ok(index::access_keys(view)?)).map_err(failed)?;
-        Ok(Self { index, blobs: Arc::new(blobs), keys: Keys::new(keys), finishing: Arc::default() })
+        Ok(Self {
+            index,
+            blobs: Arc::new(blobs),
+            keys: Keys::new(keys),
+            events,
+            finishing: Arc::default(),
+        })
     }
 
     /// Reads the index off the async threads.
@@ -42,18 +59,18 @@ impl Store {
         spawn_blocking(move || store.index.read(job)).await?
     }
 
-    /// Writes the index, then removes the files that `job` says nothing names any more.
+    /// Writes the index, then removes the files that no row names any more.
     ///
     /// A client that goes away doesn't stop it halfway.
     pub(crate) async fn write<T: Send + 'static>(
         self: &Arc<Self>,
-        job: impl FnOnce(&Transaction<'_>) -> Result<(T, Vec<String>), Fault> + Send + 'static,
+        job: impl FnOnce(&mut Change<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let store = Arc::clone(self);
         self.blocking(move || {
-            let (result, orphans) = store.index.write(job)?;
-            store.blobs.remove(orphans);
-            Ok(result)
+            let written = store.index.write(job)?;
+            store.blobs.remove(written.orphans);
+            Ok(written.value)
         })
         .await
     }
@@ -78,20 +95,20 @@ impl Store {
     pub(crate) async fn write_blob<T: Send + 'static>(
         self: &Arc<Self>,
         received: Received,
-        job: impl FnOnce(&Transaction<'_>, &Kept) -> Result<(T, Vec<String>), Fault> + Send + 'static,
+        job: impl FnOnce(&mut Change<'_>, Piece, Sums) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let store = Arc::clone(self);
         self.blocking(move || {
-            let kept = store.blobs.keep(received)?;
-            let written = store.index.write(|transaction| job(transaction, &kept));
+            let Kept { piece, sums, guard } = store.blobs.keep(received)?;
+            let written = store.index.write_blob(|change| job(change, piece, sums));
             // After a failed commit nobody knows whether a power cut would bring the row back: the
             // blob is left to the next sweep, which looks at the rows.
             if matches!(written, Ok(_) | Err(Fault::Index(_))) {
-                kept.commit();
+                guard.forget();
             }
-            let (result, orphans) = written?;
-            store.blobs.remove(orphans);
-            Ok(result)
+            let written = written?;
+            store.blobs.remove(written.orphans);
+            Ok(written.value)
         })
         .await
     }
@@ -100,4 +117,19 @@ impl Store {
     pub(crate) async fn settle(&self) -> tokio::sync::OwnedRwLockWriteGuard<()> {
         Arc::clone(&self.finishing).write_owned().await
     }
+}
+
+/// Gives the blobs of an older store the checksums of their blocks. A damaged one stays as it is, and is told when
+/// it is read.
+fn add_sums(index: &Index, blobs: &Blobs) -> Result<(), Fault> {
+    let mut last = String::new();
+    loop {
+        let page = index.read(|view| Ok(index::blobs_after(view, &last)?))?;
+        let Some(end) = page.last() else { break };
+        last.clone_from(&end.file);
+        for piece in &page {
+            blobs.add_sums(piece)?;
+        }
+    }
+    index.write(|change| Ok(index::set_summed(change)?)).map(drop)
 }

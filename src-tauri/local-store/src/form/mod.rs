@@ -23,6 +23,7 @@ use s3s::{Body, S3Error, S3Result, s3_error};
 use self::fields::{Fields, Form, SharedBody};
 use self::policy::Policy;
 use crate::blobs::Size;
+use crate::event::EventKind;
 use crate::index::{Headers, Service};
 use crate::s3::put::{self, LARGEST_PUT, NewPut, Proof};
 use crate::signature::Scope;
@@ -77,7 +78,8 @@ async fn upload(
     let (file, rest) = form.into_file();
     let received = store.blobs.receive(file, size, proof.algorithm()).await?;
     rest.skip().await?;
-    let new = NewPut { bucket: bucket.clone(), key: key.clone(), headers: kept_headers };
+    let (kind, headers) = (EventKind::Post, kept_headers);
+    let new = NewPut { bucket: bucket.clone(), key: key.clone(), headers, kind };
     let (etag, checksum) = put::commit(store, received, proof, new, None).await?;
     outcome.answer(request, &answer::Stored { bucket, key, etag, checksum })
 }

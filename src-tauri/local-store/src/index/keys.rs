@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use data_encoding::BASE32_NOPAD;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::Change;
 use crate::fault::{Fault, KeyFault};
 use crate::{BUCKET, Credentials, Key};
 
@@ -118,8 +119,8 @@ pub(super) fn create_first(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Makes one more key of a role, unless it has as many as it may.
-pub(crate) fn create_key(transaction: &Transaction<'_>, role: Key) -> Result<AccessKey, Fault> {
-    let count: i64 = transaction.query_row(
+pub(crate) fn create_key(change: &Change<'_>, role: Key) -> Result<AccessKey, Fault> {
+    let count: i64 = change.query_row(
         "SELECT count(*) FROM access_key WHERE role = ?1",
         [role.role()],
         |row| row.get(0),
@@ -127,7 +128,7 @@ pub(crate) fn create_key(transaction: &Transaction<'_>, role: Key) -> Result<Acc
     if count >= MOST_OF_A_ROLE {
         return Err(KeyFault::TooMany.into());
     }
-    let (credentials, created_at) = insert(transaction, role)?;
+    let (credentials, created_at) = insert(change, role)?;
     Ok(AccessKey {
         credentials,
         role: Some(role),
@@ -139,25 +140,21 @@ pub(crate) fn create_key(transaction: &Transaction<'_>, role: Key) -> Result<Acc
 }
 
 /// Switches a key off or on.
-pub(crate) fn set_key_active(
-    transaction: &Transaction<'_>,
-    id: &str,
-    active: bool,
-) -> Result<(), Fault> {
-    let changed = transaction
-        .execute("UPDATE access_key SET active = ?2 WHERE id = ?1", params![id, active])?;
+pub(crate) fn set_key_active(change: &Change<'_>, id: &str, active: bool) -> Result<(), Fault> {
+    let changed =
+        change.execute("UPDATE access_key SET active = ?2 WHERE id = ?1", params![id, active])?;
     if changed == 1 { Ok(()) } else { Err(KeyFault::Unknown.into()) }
 }
 
 /// Forgets a key with its secret.
-pub(crate) fn delete_key(transaction: &Transaction<'_>, id: &str) -> Result<(), Fault> {
-    let deleted = transaction.execute("DELETE FROM access_key WHERE id = ?1", [id])?;
+pub(crate) fn delete_key(change: &Change<'_>, id: &str) -> Result<(), Fault> {
+    let deleted = change.execute("DELETE FROM access_key WHERE id = ?1", [id])?;
     if deleted == 1 { Ok(()) } else { Err(KeyFault::Unknown.into()) }
 }
 
 /// Refuses when no root key but this one is active: without it nobody could make another.
-pub(crate) fn check_other_root(transaction: &Transaction<'_>, id: &str) -> Result<(), Fault> {
-    let is_last = transaction.query_row(
+pub(crate) fn check_other_root(change: &Change<'_>, id: &str) -> Result<(), Fault> {
+    let is_last = change.query_row(
         "SELECT EXISTS (SELECT 1 FROM access_key WHERE role = 'root' AND active AND id = ?1)
          AND NOT EXISTS (SELECT 1 FROM access_key WHERE role = 'root' AND active AND id <> ?1)",
         [id],
@@ -167,8 +164,8 @@ pub(crate) fn check_other_root(transaction: &Transaction<'_>, id: &str) -> Resul
 }
 
 /// Notes when a key was used; nothing happens when it is gone.
-pub(crate) fn save_use(transaction: &Transaction<'_>, id: &str, last: Use) -> rusqlite::Result<()> {
-    transaction.execute(
+pub(crate) fn save_use(change: &Change<'_>, id: &str, last: Use) -> rusqlite::Result<()> {
+    change.execute(
         "UPDATE access_key SET last_used_at = ?2, last_used_for = ?3 WHERE id = ?1",
         params![id, last.at, last.service.name()],
     )?;

@@ -3,13 +3,16 @@
 mod keys;
 mod objects;
 mod uploads;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
+use tokio::sync::broadcast;
 
+use crate::event::Event;
 use crate::fault::Fault;
 use crate::{BUCKET, Error, Key, Usage, blobs, private};
 
@@ -17,18 +20,20 @@ pub(crate) use keys::{
     AccessKey, Service, check_other_root, create_key, delete_key, save_use, set_key_active,
 };
 pub(crate) use objects::{
-    Headers, NewObject, Object, Piece, bucket_exists, buckets, create_bucket, delete_bucket,
-    delete_object, find_object, is_current, keys_from, pieces, replace_object,
+    Headers, NewObject, Object, Piece, blobs_after, bucket_exists, buckets, create_bucket,
+    delete_bucket, delete_object, find_object, is_current, keys_from, lifecycle, lifecycles,
+    pieces, remove_lifecycle, replace_object, set_lifecycle,
 };
 pub(crate) use uploads::{
     NewPart, Part, Upload, abort_upload, count_uploads, create_upload, find_upload, finish_upload,
     parts, put_part, uploads_after,
 };
+pub(crate) use writer::{Change, Written};
 
 /// One script a version; `user_version` says how many were run.
 const MIGRATIONS: [&str; VERSION as usize] =
-    [include_str!("schema.sql"), include_str!("key_use.sql")];
-const VERSION: u32 = 2;
+    [include_str!("schema.sql"), include_str!("key_use.sql"), include_str!("lifecycle.sql")];
+const VERSION: u32 = 3;
 
 /// The index file in the store's folder `dir`.
 pub(crate) fn path(dir: &Path) -> PathBuf {
@@ -37,13 +42,14 @@ pub(crate) fn path(dir: &Path) -> PathBuf {
 
 /// The index as its host uses it. Calls block: keep them off the async threads.
 pub(crate) struct Index {
-    writer: Mutex<Connection>,
+    writer: writer::Writer,
     reader: Mutex<Connection>,
 }
 
 impl Index {
-    /// Opens the index of `dir`; makes it, with the first bucket and the keys, when there is none.
-    pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
+    /// Opens the index of `dir`; makes it, with the first bucket and the keys, when there is none. `events`
+    /// hears of objects.
+    pub(crate) fn open(dir: &Path, events: broadcast::Sender<Event>) -> Result<Self, Error> {
         let path = path(dir);
         let failed = Error::index(&path);
         // A newer index mustn't be touched, and opening it for writing may already move its log.
@@ -59,7 +65,8 @@ impl Index {
         migrate(&mut writer).map_err(&failed)?;
         let reader = Connection::open(&path).map_err(&failed)?;
         configure(&reader).map_err(&failed)?;
-        Ok(Self { writer: Mutex::new(writer), reader: Mutex::new(reader) })
+        let writer = writer::Writer::start(writer, dir, events).map_err(Error::io("use", &path))?;
+        Ok(Self { writer, reader: Mutex::new(reader) })
     }
 
     /// Reads in one consistent view.
@@ -73,15 +80,20 @@ impl Index {
     }
 
     /// Writes in one transaction: all of it is on the disk when this returns `Ok`, else nothing.
-    pub(crate) fn write<T>(
+    pub(crate) fn write<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        let mut connection = lock(&self.writer);
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let result = job(&transaction)?;
-        transaction.commit()?;
-        Ok(result)
+        job: impl FnOnce(&mut Change<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<Written<T>, Fault> {
+        self.writer.write(false, job)
+    }
+
+    /// As [`Self::write`], of rows that name a file which was just moved to the blobs: its name is on the disk
+    /// before the rows are.
+    pub(crate) fn write_blob<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Change<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<Written<T>, Fault> {
+        self.writer.write(true, job)
     }
 }
 
@@ -143,13 +155,24 @@ impl Reader {
 
     /// Some of the blobs that rows name, each once, by file name, after `file`.
     pub(crate) fn blobs_after(&self, file: &str) -> Result<Vec<Piece>, Error> {
-        objects::blobs_after(&self.connection, file).map_err(Error::index(&self.path))
+        blobs_after(&self.connection, file).map_err(Error::index(&self.path))
     }
 
     /// What names a blob: bucket, key, and whether it is a part of an unfinished upload.
     pub(crate) fn owners(&self, file: &str) -> Result<Vec<(String, String, bool)>, Error> {
         objects::owners(&self.connection, file).map_err(Error::index(&self.path))
     }
+}
+
+/// Whether an older Lapse left blobs without checksums of their blocks.
+pub(crate) fn is_unsummed(connection: &Connection) -> rusqlite::Result<bool> {
+    let setting = "SELECT EXISTS (SELECT 1 FROM setting WHERE name = 'unsummed')";
+    connection.query_row(setting, [], |row| row.get(0))
+}
+
+/// All blobs have checksums of their blocks now.
+pub(crate) fn set_summed(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM setting WHERE name = 'unsummed'", []).map(drop)
 }
 
 /// The port that was chosen for this store.

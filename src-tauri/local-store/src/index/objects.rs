@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use s3s::dto::Timestamp;
 use s3s::s3_error;
 use serde::{Deserialize, Serialize};
 
-use super::{Json, is_named, now};
+use super::{Change, Json, now};
 use crate::digest::Stored;
+use crate::event::{Event, EventKind};
 use crate::fault::Fault;
+use crate::lifecycle::Rule;
 
 /// A bucket.
 pub(crate) struct Bucket {
@@ -68,20 +70,48 @@ pub(crate) fn create_bucket(connection: &Connection, name: &str) -> rusqlite::Re
     Ok(made == 1)
 }
 
-/// Removes a bucket that holds no object, with its unfinished uploads; gives the files that no row names any more.
-pub(crate) fn delete_bucket(
-    transaction: &Transaction<'_>,
-    name: &str,
-) -> Result<Vec<String>, Fault> {
-    let files = transaction
+/// Removes a bucket that holds no object, with its unfinished uploads.
+pub(crate) fn delete_bucket(change: &mut Change<'_>, name: &str) -> Result<(), Fault> {
+    let files = change
         .prepare_cached(
             "SELECT file FROM part JOIN upload ON upload.id = part.upload WHERE bucket = ?1",
         )?
         .query_map([name], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    transaction.execute("DELETE FROM upload WHERE bucket = ?1", [name])?;
-    transaction.execute("DELETE FROM bucket WHERE name = ?1", [name])?;
-    unnamed(transaction, files)
+    change.execute("DELETE FROM upload WHERE bucket = ?1", [name])?;
+    change.execute("DELETE FROM bucket WHERE name = ?1", [name])?;
+    change.release(files)
+}
+
+/// The lifecycle rules of a bucket; none when it has no configuration.
+pub(crate) fn lifecycle(connection: &Connection, bucket: &str) -> rusqlite::Result<Vec<Rule>> {
+    let found = connection
+        .prepare_cached("SELECT rules FROM lifecycle WHERE bucket = ?1")?
+        .query_row([bucket], |row| row.get::<_, Json<_>>(0))
+        .optional()?;
+    Ok(found.map(|rules| rules.0).unwrap_or_default())
+}
+
+/// All buckets that have rules.
+pub(crate) fn lifecycles(connection: &Connection) -> rusqlite::Result<Vec<(String, Vec<Rule>)>> {
+    connection
+        .prepare_cached("SELECT bucket, rules FROM lifecycle ORDER BY bucket")?
+        .query_map([], |row| Ok((row.get(0)?, row.get::<_, Json<_>>(1)?.0)))?
+        .collect()
+}
+
+/// Puts rules in the place of those that a bucket has.
+pub(crate) fn set_lifecycle(
+    change: &Change<'_>,
+    bucket: &str,
+    rules: &Vec<Rule>,
+) -> rusqlite::Result<()> {
+    let insert = "INSERT OR REPLACE INTO lifecycle (bucket, rules) VALUES (?1, ?2)";
+    change.execute(insert, params![bucket, Json(rules)]).map(drop)
+}
+
+pub(crate) fn remove_lifecycle(change: &Change<'_>, bucket: &str) -> rusqlite::Result<()> {
+    change.execute("DELETE FROM lifecycle WHERE bucket = ?1", [bucket]).map(drop)
 }
 
 pub(crate) fn buckets(connection: &Connection) -> rusqlite::Result<Vec<Bucket>> {
@@ -138,14 +168,16 @@ pub(crate) fn pieces(connection: &Connection, id: i64) -> rusqlite::Result<Vec<P
         .collect()
 }
 
-/// Puts `new` in the place of what is there; gives the files that no row names any more.
+/// Puts `new` in the place of what is there; `kind` says how it came.
 pub(crate) fn replace_object(
-    transaction: &Transaction<'_>,
+    change: &mut Change<'_>,
     new: &NewObject,
-) -> Result<Vec<String>, Fault> {
-    let orphans = remove(transaction, &new.bucket, &new.key)?;
+    kind: EventKind,
+) -> Result<(), Fault> {
+    let replaced = remove(change, &new.bucket, &new.key)?;
     let size: u64 = new.pieces.iter().map(|piece| piece.size).sum();
-    transaction
+    let at = now();
+    change
         .prepare_cached(
             "INSERT INTO object (bucket, key, size, etag, modified_at, headers, checksum)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -155,28 +187,38 @@ pub(crate) fn replace_object(
             new.key.as_bytes(),
             size.cast_signed(),
             new.etag,
-            now(),
+            at,
             Json(&new.headers),
             Json(&new.checksum)
         ])?;
-    let id = transaction.last_insert_rowid();
-    let mut insert = transaction.prepare_cached(
+    let id = change.last_insert_rowid();
+    let mut insert = change.prepare_cached(
         "INSERT INTO piece (object, position, file, size, crc64) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     for (position, piece) in (0_i64..).zip(&new.pieces) {
         insert.execute(params![id, position, piece.file, piece.size.cast_signed(), piece.crc64])?;
     }
-    unnamed(transaction, orphans)
+    drop(insert);
+    change.tell(event(kind, &new.bucket, &new.key, (size, &new.etag), at));
+    change.release(replaced.map(|(_, files)| files).unwrap_or_default())
 }
 
-/// Removes the object, if any; gives the files that no row names any more.
+/// Removes the object, if any; `kind` says why.
 pub(crate) fn delete_object(
-    transaction: &Transaction<'_>,
+    change: &mut Change<'_>,
     bucket: &str,
     key: &str,
-) -> Result<Vec<String>, Fault> {
-    let orphans = remove(transaction, bucket, key)?;
-    unnamed(transaction, orphans)
+    kind: EventKind,
+) -> Result<(), Fault> {
+    let Some((old, files)) = remove(change, bucket, key)? else { return Ok(()) };
+    change.tell(event(kind, bucket, key, (old.size, &old.etag), now()));
+    change.release(files)
+}
+
+fn event(kind: EventKind, bucket: &str, key: &str, (size, etag): (u64, &str), at: i64) -> Event {
+    let (bucket, key, etag) = (bucket.to_owned(), key.to_owned(), etag.to_owned());
+    let at = jiff::Timestamp::from_millisecond(at).unwrap_or_default();
+    Event { kind, bucket, key, size, etag, at }
 }
 
 /// Up to `limit` objects of `bucket`, from the key `from` on, in the order of their keys' bytes.
@@ -196,20 +238,6 @@ pub(crate) fn keys_from(
     Ok(rows)
 }
 
-/// Those of `files` that no row names.
-pub(super) fn unnamed(
-    transaction: &Transaction<'_>,
-    files: Vec<String>,
-) -> Result<Vec<String>, Fault> {
-    let mut orphans = Vec::new();
-    for file in files {
-        if !is_named(transaction, &file)? {
-            orphans.push(file);
-        }
-    }
-    Ok(orphans)
-}
-
 /// A key column; keys come from URLs and are UTF-8.
 pub(super) fn key(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
     String::from_utf8(row.get(column)?).map_err(|error| {
@@ -226,11 +254,16 @@ pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(row.get::<_, i64>(column)?.unsigned_abs())
 }
 
-fn remove(transaction: &Transaction<'_>, bucket: &str, key: &str) -> Result<Vec<String>, Fault> {
-    let Some(old) = find_object(transaction, bucket, key)? else { return Ok(Vec::new()) };
-    let files = pieces(transaction, old.id)?.into_iter().map(|piece| piece.file).collect();
-    transaction.prepare_cached("DELETE FROM object WHERE id = ?1")?.execute([old.id])?;
-    Ok(files)
+/// What was there, with its files.
+fn remove(
+    connection: &Connection,
+    bucket: &str,
+    key: &str,
+) -> Result<Option<(Object, Vec<String>)>, Fault> {
+    let Some(old) = find_object(connection, bucket, key)? else { return Ok(None) };
+    let files = pieces(connection, old.id)?.into_iter().map(|piece| piece.file).collect();
+    connection.prepare_cached("DELETE FROM object WHERE id = ?1")?.execute([old.id])?;
+    Ok(Some((old, files)))
 }
 
 fn object(row: &Row<'_>) -> rusqlite::Result<Object> {
@@ -245,7 +278,7 @@ fn object(row: &Row<'_>) -> rusqlite::Result<Object> {
 }
 
 /// Some of the blobs that rows name, each once, by file name, after `file`.
-pub(super) fn blobs_after(connection: &Connection, file: &str) -> rusqlite::Result<Vec<Piece>> {
+pub(crate) fn blobs_after(connection: &Connection, file: &str) -> rusqlite::Result<Vec<Piece>> {
     connection
         .prepare_cached(
             "SELECT file, size, crc64 FROM piece WHERE file > ?1

@@ -1,11 +1,12 @@
 //! Multipart uploads that aren't finished, and their parts.
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use s3s::s3_error;
 
-use super::objects::{bucket_exists, key, unnamed, unsigned};
-use super::{Headers, Json, NewObject, Piece, now, replace_object};
+use super::objects::{bucket_exists, key, unsigned};
+use super::{Change, Headers, Json, NewObject, Piece, now, replace_object};
 use crate::digest::{Algorithm, Stored};
+use crate::event::EventKind;
 use crate::fault::Fault;
 
 /// An unfinished upload.
@@ -40,9 +41,9 @@ pub(crate) struct NewPart {
     pub(crate) checksum: Stored,
 }
 
-pub(crate) fn create_upload(transaction: &Transaction<'_>, upload: &Upload) -> Result<(), Fault> {
-    bucket_exists(transaction, &upload.bucket)?;
-    transaction.execute(
+pub(crate) fn create_upload(change: &Change<'_>, upload: &Upload) -> Result<(), Fault> {
+    bucket_exists(change, &upload.bucket)?;
+    change.execute(
         "INSERT INTO upload (id, bucket, key, headers, algorithm, composite, started_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
@@ -116,20 +117,16 @@ pub(crate) fn parts(connection: &Connection, upload: &str) -> rusqlite::Result<V
         .collect()
 }
 
-/// Keeps a part in the place of an older one of its number; gives the files that no row names any more.
-pub(crate) fn put_part(
-    transaction: &Transaction<'_>,
-    upload: &str,
-    part: &NewPart,
-) -> Result<Vec<String>, Fault> {
-    let old: Option<String> = transaction
+/// Keeps a part in the place of an older one of its number.
+pub(crate) fn put_part(change: &mut Change<'_>, upload: &str, part: &NewPart) -> Result<(), Fault> {
+    let old: Option<String> = change
         .query_row(
             "SELECT file FROM part WHERE upload = ?1 AND number = ?2",
             params![upload, part.number],
             |row| row.get(0),
         )
         .optional()?;
-    transaction
+    change
         .prepare_cached(
             "INSERT OR REPLACE INTO part (upload, number, file, size, crc64, md5, checksum, modified_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -144,28 +141,24 @@ pub(crate) fn put_part(
             Json(&part.checksum),
             now()
         ])?;
-    unnamed(transaction, old.into_iter().collect())
+    change.release(old.into_iter().collect())
 }
 
-/// Makes the object and forgets the upload; gives the files that no row names any more.
+/// Makes the object and forgets the upload.
 pub(crate) fn finish_upload(
-    transaction: &Transaction<'_>,
+    change: &mut Change<'_>,
     upload: &str,
     object: &NewObject,
-) -> Result<Vec<String>, Fault> {
-    let mut orphans = replace_object(transaction, object)?;
-    orphans.extend(abort_upload(transaction, upload)?);
-    Ok(orphans)
+) -> Result<(), Fault> {
+    replace_object(change, object, EventKind::CompleteMultipartUpload)?;
+    abort_upload(change, upload)
 }
 
-/// Forgets the upload; gives the files that no row names any more.
-pub(crate) fn abort_upload(
-    transaction: &Transaction<'_>,
-    upload: &str,
-) -> Result<Vec<String>, Fault> {
-    let files = parts(transaction, upload)?.into_iter().map(|part| part.piece.file).collect();
-    transaction.execute("DELETE FROM upload WHERE id = ?1", [upload])?;
-    unnamed(transaction, files)
+/// Forgets the upload and its parts.
+pub(crate) fn abort_upload(change: &mut Change<'_>, upload: &str) -> Result<(), Fault> {
+    let files = parts(change, upload)?.into_iter().map(|part| part.piece.file).collect();
+    change.execute("DELETE FROM upload WHERE id = ?1", [upload])?;
+    change.release(files)
 }
 
 const COLUMNS: &str = "id, bucket, key, headers, algorithm, composite, started_at";

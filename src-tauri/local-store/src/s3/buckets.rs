@@ -19,7 +19,7 @@ pub(super) async fn create(
 ) -> S3Result<S3Response<CreateBucketOutput>> {
     let name = input.bucket;
     let location = format!("/{name}");
-    let made = store.write(move |tx| Ok((index::create_bucket(tx, &name)?, Vec::new()))).await?;
+    let made = store.write(move |change| Ok(index::create_bucket(change, &name)?)).await?;
     if !made {
         return Err(s3_error!(BucketAlreadyOwnedByYou, "You have a bucket of this name already."));
     }

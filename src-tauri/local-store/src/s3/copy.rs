@@ -12,6 +12,7 @@ use super::conditions::ReadConditions;
 use super::put::{Upload as Bytes, checked, refuse_unsupported};
 use super::{get, multipart, timestamp};
 use crate::digest::Algorithm;
+use crate::event::EventKind;
 use crate::index::{self, Headers, NewObject, Object};
 use crate::store::Store;
 
@@ -47,8 +48,8 @@ pub(super) async fn copy(
         return Err(s3_error!(NotImplemented, "A copy keeps the checksum of its source."));
     }
     let copied = store
-        .write(move |transaction| {
-            let source = index::find_object(transaction, &bucket, &key)?
+        .write(move |change| {
+            let source = index::find_object(change, &bucket, &key)?
                 .ok_or_else(|| s3_error!(NoSuchKey, "There is no object of the source's key."))?;
             check(&conditions, &source)?;
             let new = NewObject {
@@ -57,10 +58,10 @@ pub(super) async fn copy(
                 etag: source.etag,
                 headers: replaced.unwrap_or(source.headers),
                 checksum: source.checksum,
-                pieces: index::pieces(transaction, source.id)?,
+                pieces: index::pieces(change, source.id)?,
             };
-            let orphans = index::replace_object(transaction, &new)?;
-            Ok(((new.etag, new.checksum), orphans))
+            index::replace_object(change, &new, EventKind::Copy)?;
+            Ok((new.etag, new.checksum))
         })
         .await?;
     let (etag, checksum) = copied;
@@ -86,7 +87,7 @@ pub(super) async fn part(
     let input = request.input;
     let number = multipart::part_number(input.part_number)?;
     let (bucket, key) = source(input.copy_source)?;
-    let (object, pinned) = get::open(store, bucket, key).await?;
+    let (object, pinned, _) = get::open(store, bucket, key).await?;
     check(
         &ReadConditions {
             if_match: input.copy_source_if_match,
@@ -101,7 +102,7 @@ pub(super) async fn part(
         Some(text) => range(text, object.size)?,
     };
     let length = range.end - range.start;
-    let bytes = Bytes::own(pinned.stream(range), length);
+    let bytes = Bytes::own(pinned.stream(range).await?, length);
     let upload = (input.bucket, input.key, input.upload_id);
     let (etag, checksum) = multipart::keep_part(store, upload, number, bytes).await?;
     let result = CopyPartResult {

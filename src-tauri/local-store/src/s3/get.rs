@@ -13,11 +13,13 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 use tokio::task::spawn_blocking;
 
 use super::conditions::{ReadConditions, range_applies};
+use super::lifecycle::expiration;
 use super::{signed, timestamp};
 use crate::blobs::Pinned;
 use crate::digest::{Algorithm, Stored};
 use crate::fault::{self, Fault};
 use crate::index::{self, Object};
+use crate::lifecycle::Rule;
 use crate::store::Store;
 
 const DEFAULT_TYPE: &str = "binary/octet-stream";
@@ -34,14 +36,16 @@ pub(super) async fn get(
         if_modified_since: input.if_modified_since,
         if_unmodified_since: input.if_unmodified_since,
     };
-    let (object, pinned) = open(store, input.bucket, input.key).await?;
+    let key = input.key.clone();
+    let (object, pinned, rules) = open(store, input.bucket, input.key).await?;
     conditions.check(&object)?;
     let wanted = Wanted::of(&object, &pinned, input.range, input.part_number, &headers)?;
+    let expires_by_rule = expiration(&rules, &key, &object);
     let told = wanted.checksum(object.checksum, input.checksum_mode.as_ref());
     let checksum = |algorithm| told.as_ref().and_then(|stored| stored.of(algorithm));
     Ok(S3Response::new(GetObjectOutput {
         accept_ranges: Some("bytes".into()),
-        body: Some(pinned.stream(wanted.range.clone())),
+        body: Some(pinned.stream(wanted.range.clone()).await?),
         cache_control: object.headers.cache_control,
         checksum_crc32: checksum(Algorithm::Crc32),
         checksum_crc32c: checksum(Algorithm::Crc32c),
@@ -56,6 +60,7 @@ pub(super) async fn get(
         content_range: wanted.content_range(object.size),
         content_type: Some(object.headers.content_type.unwrap_or_else(|| DEFAULT_TYPE.into())),
         e_tag: Some(ETag::Strong(object.etag)),
+        expiration: expires_by_rule,
         expires: object.headers.expires,
         last_modified: Some(timestamp(object.modified_at)),
         metadata: object.headers.metadata,
@@ -77,9 +82,11 @@ pub(super) async fn head(
         if_modified_since: input.if_modified_since,
         if_unmodified_since: input.if_unmodified_since,
     };
-    let (object, pinned) = open(store, input.bucket, input.key).await?;
+    let key = input.key.clone();
+    let (object, pinned, rules) = open(store, input.bucket, input.key).await?;
     conditions.check(&object)?;
     let wanted = Wanted::of(&object, &pinned, input.range, input.part_number, &headers)?;
+    let expires_by_rule = expiration(&rules, &key, &object);
     let told = wanted.checksum(object.checksum, input.checksum_mode.as_ref());
     let checksum = |algorithm| told.as_ref().and_then(|stored| stored.of(algorithm));
     let output = HeadObjectOutput {
@@ -98,6 +105,7 @@ pub(super) async fn head(
         content_range: wanted.content_range(object.size),
         content_type: Some(object.headers.content_type.unwrap_or_else(|| DEFAULT_TYPE.into())),
         e_tag: Some(ETag::Strong(object.etag)),
+        expiration: expires_by_rule,
         expires: object.headers.expires,
         last_modified: Some(timestamp(object.modified_at)),
         metadata: object.headers.metadata,
@@ -107,26 +115,27 @@ pub(super) async fn head(
     Ok(S3Response::with_headers(output, overrides))
 }
 
-/// Finds an object and pins its files, so that they outlive an overwrite or a delete.
+/// Finds an object and pins its files, so that they outlive an overwrite or a delete. Gives the bucket's rules
+/// with it.
 pub(super) async fn open(
     store: &Arc<Store>,
     bucket: String,
     key: String,
-) -> Result<(Object, Pinned), Fault> {
+) -> Result<(Object, Pinned, Vec<Rule>), Fault> {
     let store = Arc::clone(store);
     spawn_blocking(move || {
         loop {
-            let (object, pieces) = store.index.read(|view| {
+            let (object, pieces, rules) = store.index.read(|view| {
                 let object = index::find_object(view, &bucket, &key)?
                     .ok_or_else(|| s3_error!(NoSuchKey, "There is no object of this key."))?;
                 let pieces = index::pieces(view, object.id)?;
-                Ok((object, pieces))
+                Ok((object, pieces, index::lifecycle(view, &bucket)?))
             })?;
             let pinned = store.blobs.pin(pieces);
             // Files go after their row: a row that is still there proves that the pin came in time.
             if store.index.read(|view| Ok(index::is_current(view, object.id)?))? {
                 pinned.check()?;
-                return Ok((object, pinned));
+                return Ok((object, pinned, rules));
             }
         }
     })

@@ -48,9 +48,9 @@ pub(super) async fn create(
         started_at: index::now(),
     };
     let upload = store
-        .write(move |transaction| {
-            index::create_upload(transaction, &upload)?;
-            Ok((upload, Vec::new()))
+        .write(move |change| {
+            index::create_upload(change, &upload)?;
+            Ok(upload)
         })
         .await?;
     Ok(S3Response::new(CreateMultipartUploadOutput {
@@ -102,13 +102,13 @@ pub(super) async fn keep_part(
     let upload = store.read(find.clone()).await?;
     let (received, proof) = bytes.hashed_by(upload.algorithm)?.receive(store).await?;
     let kept = store
-        .write_blob(received, move |transaction, kept| {
-            let checksum = proof.verify(&kept.sums)?;
+        .write_blob(received, move |change, piece, sums| {
+            let checksum = proof.verify(&sums)?;
             // It may have been finished or aborted meanwhile.
-            let upload = find(transaction)?;
-            let part = NewPart { number, piece: kept.piece.clone(), md5: kept.sums.md5, checksum };
-            let orphans = index::put_part(transaction, &upload.id, &part)?;
-            Ok(((HEXLOWER.encode(&part.md5), part.checksum), orphans))
+            let upload = find(change)?;
+            let part = NewPart { number, piece, md5: sums.md5, checksum };
+            index::put_part(change, &upload.id, &part)?;
+            Ok((HEXLOWER.encode(&part.md5), part.checksum))
         })
         .await?;
     Ok(kept)
@@ -123,19 +123,17 @@ pub(super) async fn complete(
         if_none_match: input.if_none_match.clone(),
     };
     let object = store
-        .write(move |transaction| {
-            let upload =
-                index::find_upload(transaction, &input.bucket, &input.key, &input.upload_id)?;
+        .write(move |change| {
+            let upload = index::find_upload(change, &input.bucket, &input.key, &input.upload_id)?;
             let named = input
                 .multipart_upload
                 .as_ref()
                 .and_then(|list| list.parts.as_deref())
                 .unwrap_or_default();
-            let parts = chosen(&index::parts(transaction, &upload.id)?, named)?;
+            let parts = chosen(&index::parts(change, &upload.id)?, named)?;
             let checksum = whole_checksum(&upload, &parts)?;
             compare(&input, &checksum, &parts)?;
-            conditions
-                .check(index::find_object(transaction, &upload.bucket, &upload.key)?.as_ref())?;
+            conditions.check(index::find_object(change, &upload.bucket, &upload.key)?.as_ref())?;
             let new = NewObject {
                 bucket: upload.bucket,
                 key: upload.key,
@@ -144,8 +142,8 @@ pub(super) async fn complete(
                 checksum,
                 pieces: parts.into_iter().map(|part| part.piece).collect(),
             };
-            let orphans = index::finish_upload(transaction, &upload.id, &new)?;
-            Ok((new, orphans))
+            index::finish_upload(change, &upload.id, &new)?;
+            Ok(new)
         })
         .await?;
     Ok(S3Response::new(CompleteMultipartUploadOutput {
@@ -168,10 +166,9 @@ pub(super) async fn abort(
     input: AbortMultipartUploadInput,
 ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
     store
-        .write(move |transaction| {
-            let upload =
-                index::find_upload(transaction, &input.bucket, &input.key, &input.upload_id)?;
-            Ok(((), index::abort_upload(transaction, &upload.id)?))
+        .write(move |change| {
+            let upload = index::find_upload(change, &input.bucket, &input.key, &input.upload_id)?;
+            index::abort_upload(change, &upload.id)
         })
         .await?;
     Ok(S3Response::new(AbortMultipartUploadOutput::default()))

@@ -15,6 +15,7 @@ use s3s::{S3Error, S3Request, S3Response, S3Result, TrailingHeaders, s3_error};
 use super::conditions::WriteConditions;
 use crate::blobs::{Received, Size};
 use crate::digest::{Algorithm, Stored, Sums};
+use crate::event::EventKind;
 use crate::fault::{self, Fault};
 use crate::index::{self, Headers, NewObject};
 use crate::store::Store;
@@ -51,7 +52,7 @@ pub(super) async fn put(
         .await?;
     let upload = Upload::of(&headers, input.body, trailing_headers.as_ref())?;
     let (received, proof) = upload.receive(store).await?;
-    let new = NewPut { bucket, key, headers: kept_headers };
+    let new = NewPut { bucket, key, headers: kept_headers, kind: EventKind::Put };
     let (etag, checksum) = commit(store, received, proof, new, Some(conditions)).await?;
     Ok(S3Response::new(PutObjectOutput {
         e_tag: Some(ETag::Strong(etag)),
@@ -70,6 +71,8 @@ pub(crate) struct NewPut {
     pub(crate) bucket: String,
     pub(crate) key: String,
     pub(crate) headers: Headers,
+    /// How it came.
+    pub(crate) kind: EventKind,
 }
 
 /// Makes what was received the object of that key; gives its `ETag` and checksum.
@@ -80,23 +83,24 @@ pub(crate) async fn commit(
     new: NewPut,
     conditions: Option<WriteConditions>,
 ) -> Result<(String, Stored), Fault> {
+    let kind = new.kind;
     store
-        .write_blob(received, move |transaction, kept| {
-            let checksum = proof.verify(&kept.sums)?;
-            let current = index::find_object(transaction, &new.bucket, &new.key)?;
+        .write_blob(received, move |change, piece, sums| {
+            let checksum = proof.verify(&sums)?;
+            let current = index::find_object(change, &new.bucket, &new.key)?;
             if let Some(conditions) = conditions {
                 conditions.check(current.as_ref())?;
             }
             let new = NewObject {
                 bucket: new.bucket,
                 key: new.key,
-                etag: HEXLOWER.encode(&kept.sums.md5),
+                etag: HEXLOWER.encode(&sums.md5),
                 headers: new.headers,
                 checksum,
-                pieces: vec![kept.piece.clone()],
+                pieces: vec![piece],
             };
-            let orphans = index::replace_object(transaction, &new)?;
-            Ok(((new.etag, new.checksum), orphans))
+            index::replace_object(change, &new, kind)?;
+            Ok((new.etag, new.checksum))
         })
         .await
 }
@@ -110,10 +114,9 @@ pub(super) async fn delete(
     }
     let conditions = WriteConditions { if_match: input.if_match, if_none_match: None };
     store
-        .write(move |transaction| {
-            conditions
-                .check(index::find_object(transaction, &input.bucket, &input.key)?.as_ref())?;
-            Ok(((), index::delete_object(transaction, &input.bucket, &input.key)?))
+        .write(move |change| {
+            conditions.check(index::find_object(change, &input.bucket, &input.key)?.as_ref())?;
+            index::delete_object(change, &input.bucket, &input.key, EventKind::Delete)
         })
         .await?;
     Ok(S3Response::new(DeleteObjectOutput::default()))

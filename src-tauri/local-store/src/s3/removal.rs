@@ -1,6 +1,5 @@
 //! Deleting many objects at once, and buckets.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use s3s::dto::{
@@ -9,6 +8,7 @@ use s3s::dto::{
 };
 use s3s::{S3Response, S3Result, s3_error};
 
+use crate::event::EventKind;
 use crate::fault::Fault;
 use crate::store::Store;
 use crate::{BUCKET, index};
@@ -26,18 +26,18 @@ pub(super) async fn objects(
     }
     let quiet = input.delete.quiet.unwrap_or_default();
     let (deleted, errors) = store
-        .write(move |transaction| {
-            index::bucket_exists(transaction, &input.bucket)?;
-            let (mut deleted, mut errors, mut orphans) = (Vec::new(), Vec::new(), BTreeSet::new());
+        .write(move |change| {
+            index::bucket_exists(change, &input.bucket)?;
+            let (mut deleted, mut errors) = (Vec::new(), Vec::new());
             for name in named {
-                if let Some(refused) = refusal(transaction, &input.bucket, &name)? {
+                if let Some(refused) = refusal(change, &input.bucket, &name)? {
                     errors.push(refused);
                     continue;
                 }
-                orphans.extend(index::delete_object(transaction, &input.bucket, &name.key)?);
+                index::delete_object(change, &input.bucket, &name.key, EventKind::Delete)?;
                 deleted.push(DeletedObject { key: Some(name.key), ..Default::default() });
             }
-            Ok(((deleted, errors), orphans.into_iter().collect()))
+            Ok((deleted, errors))
         })
         .await?;
     Ok(S3Response::new(DeleteObjectsOutput {
@@ -84,13 +84,13 @@ pub(super) async fn bucket(
         return Err(s3_error!(AccessDenied, "The store can't do without its first bucket."));
     }
     store
-        .write(move |transaction| {
-            index::bucket_exists(transaction, &input.bucket)?;
-            if !index::keys_from(transaction, &input.bucket, b"", 1)?.is_empty() {
+        .write(move |change| {
+            index::bucket_exists(change, &input.bucket)?;
+            if !index::keys_from(change, &input.bucket, b"", 1)?.is_empty() {
                 return Err(s3_error!(BucketNotEmpty, "The bucket holds objects.").into());
             }
             // As on AWS, uploads that nobody finished don't keep a bucket alive.
-            Ok(((), index::delete_bucket(transaction, &input.bucket)?))
+            index::delete_bucket(change, &input.bucket)
         })
         .await?;
     Ok(S3Response::new(DeleteBucketOutput::default()))

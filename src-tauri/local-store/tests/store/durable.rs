@@ -8,13 +8,17 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use lapse_local_store::{Key, Options, credentials, host_of, start};
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use lapse_local_store::{BUCKET, Key, Options, credentials, host_of, start};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::signer::Draft;
-use crate::support::{Host, bytes, names};
+use crate::support::{Host, bytes, code, names};
 
 const STORE: &str = "LAPSE_TEST_STORE";
+const SMALL_DISK: &str = "LAPSE_TEST_SMALL_DISK";
 const KEYS: usize = 6;
 
 /// Not a test by itself: the process that the tests here kill.
@@ -86,9 +90,35 @@ async fn status(host: &str, draft: Draft, body: &[u8]) -> Option<u16> {
     std::str::from_utf8(&answer[9..]).unwrap().parse().ok()
 }
 
+/// Puts an object as a part of its own. Gives whether that was answered before the host was killed.
+async fn in_parts(client: &aws_sdk_s3::Client, key: &str, content: Vec<u8>) -> bool {
+    let put = async {
+        let upload = client.create_multipart_upload().bucket(BUCKET).key(key).send();
+        let upload = upload.await.map_err(aws_sdk_s3::Error::from)?;
+        let id = upload.upload_id().unwrap();
+        let part = client.upload_part().bucket(BUCKET).key(key).upload_id(id).part_number(1);
+        let part = part.body(content.into()).send().await.map_err(aws_sdk_s3::Error::from)?;
+        let part = CompletedPart::builder().part_number(1).e_tag(part.e_tag().unwrap()).build();
+        let parts = CompletedMultipartUpload::builder().parts(part).build();
+        let complete = client.complete_multipart_upload().bucket(BUCKET).key(key).upload_id(id);
+        complete.multipart_upload(parts).send().await.map_err(aws_sdk_s3::Error::from)
+    };
+    match put.await {
+        Ok(_) => true,
+        Err(error) => {
+            // The server didn't refuse it: it was gone.
+            assert_eq!(error.code(), None, "{error:?}");
+            false
+        }
+    }
+}
+
 async fn write_until_killed(store: &Path, log: &Mutex<Log>, seed: u64) {
     let endpoint = lapse_local_store::endpoint(store).unwrap().unwrap();
     let secret = credentials(store, Key::Profile).unwrap();
+    let client = crate::support::client(&endpoint, &secret);
+    let once = client.config().to_builder().retry_config(RetryConfig::disabled());
+    let client = aws_sdk_s3::Client::from_conf(once.build());
     for turn in 0_u64.. {
         let roll = rand::random_range(0..1000_usize);
         let key = roll % KEYS;
@@ -100,12 +130,19 @@ async fn write_until_killed(store: &Path, log: &Mutex<Log>, seed: u64) {
             changes.push(Change { begun, answered: None, content: content.clone() });
             changes.len() - 1
         };
-        let method = if content.is_some() { "PUT" } else { "DELETE" };
-        let draft = Draft::new(method, &endpoint, &format!("/lapse/{key}"), secret.clone());
-        let host = endpoint.trim_start_matches("http://");
-        match status(host, draft, content.as_deref().unwrap_or_default()).await {
-            None => return,
-            Some(status) => assert!(matches!(status, 200 | 204), "{method}: {status}"),
+        let answered = match content {
+            Some(content) if roll % 4 == 1 => in_parts(&client, &key.to_string(), content).await,
+            content => {
+                let method = if content.is_some() { "PUT" } else { "DELETE" };
+                let draft = Draft::new(method, &endpoint, &format!("/lapse/{key}"), secret.clone());
+                let host = endpoint.trim_start_matches("http://");
+                let status = status(host, draft, content.as_deref().unwrap_or_default()).await;
+                assert!(matches!(status, None | Some(200 | 204)), "{method}: {status:?}");
+                status.is_some()
+            }
+        };
+        if !answered {
+            return;
         }
         let mut log = log.lock().unwrap();
         let tick = log.tick();
@@ -165,4 +202,71 @@ async fn nothing_answered_is_lost_when_the_host_is_killed() {
         host.running.stop().await;
         dir = host.dir;
     }
+}
+
+/// Not a test by itself: the process that has a small disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn child_on_a_small_disk() {
+    let Some(dir) = std::env::var_os(SMALL_DISK) else { return };
+    let running = start(&Path::new(&dir).join("store"), Options::default()).await.unwrap();
+    let host = Arc::new(Host { dir: tempfile::tempdir().unwrap(), running });
+    let client = crate::support::client(
+        &host.endpoint(),
+        &credentials(&Path::new(&dir).join("store"), Key::Profile).unwrap(),
+    );
+    let writers: Vec<_> = (0..8_u64)
+        .map(|writer| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                let mut answered = Vec::new();
+                for number in 0_u64..1000 {
+                    let key = format!("{writer}-{number}");
+                    let body = bytes(20_000, writer * 1000 + number);
+                    let put = client.put_object().bucket(BUCKET).key(&key).body(body.into());
+                    match put.send().await {
+                        Ok(_) => answered.push((key, writer * 1000 + number)),
+                        full => return (answered, code(full)),
+                    }
+                }
+                panic!("the disk didn't fill up");
+            })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for writer in writers {
+        let (answered, why) = writer.await.unwrap();
+        // Another's full disk may have taken this one's change back.
+        assert!(["InsufficientStorage", "InternalError"].contains(&why.as_str()), "{why}");
+        all.extend(answered);
+    }
+    assert!(all.len() > 100, "{}", all.len());
+    for (key, seed) in &all {
+        let got = client.get_object().bucket(BUCKET).key(key).send().await.unwrap();
+        assert!(got.body.collect().await.unwrap().to_vec() == bytes(20_000, *seed), "{key}");
+    }
+    // Deleting needs little room, and makes some.
+    for (key, _) in &all[..20] {
+        client.delete_object().bucket(BUCKET).key(key).send().await.unwrap();
+    }
+    client.put_object().bucket(BUCKET).key("new").body(bytes(1000, 1).into()).send().await.unwrap();
+    let host = Arc::into_inner(host).unwrap();
+    host.running.stop().await;
+    assert_files_are_those_of_the_rows(&Path::new(&dir).join("store"));
+}
+
+#[test]
+fn full_disk_is_an_error_and_loses_nothing_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "mount -t tmpfs -o size=16m,mode=700 tmpfs \"$0\" && exec \"$1\" --exact durable::child_on_a_small_disk";
+    let root = rustix::process::geteuid().is_root();
+    let namespace: &[&str] = if root { &["--mount"] } else { &["--map-root-user", "--mount"] };
+    let child = Command::new("unshare")
+        .args(namespace)
+        .args(["sh", "-c", script])
+        .args([dir.path(), &std::env::current_exe().unwrap()])
+        .env(SMALL_DISK, dir.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && said.contains("1 passed"), "{child:?}");
 }

@@ -338,7 +338,8 @@ async fn what_is_not_supported_says_so() {
         ("GET", "versions"),
         ("GET", "cors"),
         ("GET", "policy"),
-        ("DELETE", "lifecycle"),
+        ("GET", "notification"),
+        ("GET", "object-lock"),
         ("GET", "tagging"),
     ] {
         let answer = host.send(host.draft(method, "/lapse").query(target, ""), b"").await;

@@ -111,6 +111,41 @@ async fn what_a_crash_left_is_swept_at_the_next_start() {
 }
 
 #[tokio::test]
+async fn files_of_an_older_store_get_their_checksums() {
+    let host = Host::start().await;
+    for (key, seed) in [("good", 1), ("half", 2), ("bad", 3), ("empty", 4)] {
+        let body = bytes(if key == "empty" { 0 } else { 200_000 }, seed);
+        host.send(host.draft("PUT", &format!("/lapse/{key}")), &body).await;
+    }
+    let store = host.store();
+    host.running.stop().await;
+    let index = rusqlite::Connection::open(store.join("index.db")).unwrap();
+    let file = |key: &str| -> String {
+        let find = "SELECT file FROM piece JOIN object ON id = object WHERE key = CAST(?1 AS BLOB)";
+        index.query_row(find, [key], |row| row.get(0)).unwrap()
+    };
+    // As version 2 kept them; and as a crash in the midst of the change leaves one.
+    for (key, length) in [("good", 200_000), ("half", 200_003), ("bad", 200_000)] {
+        let path = store.join("blobs").join(file(key));
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(length).unwrap();
+    }
+    crate::support::flip(&store.join("blobs").join(file("bad")), 5);
+    index.execute_batch("DROP TABLE lifecycle; PRAGMA user_version = 2").unwrap();
+    index.close().unwrap();
+
+    let running = start(&store, Options::default()).await.unwrap();
+    let host = Host { dir: host.dir, running };
+    for (key, seed) in [("good", 1), ("half", 2)] {
+        let got = host.send(host.draft("GET", &format!("/lapse/{key}")), b"").await;
+        assert!(got.body == bytes(200_000, seed), "{key}");
+    }
+    assert_eq!(host.send(host.draft("GET", "/lapse/empty"), b"").await.status, 200);
+    assert_eq!(host.send(host.draft("GET", "/lapse/bad"), b"").await.status, 500);
+    let damaged = lapse_local_store::check(&store, |_| {}).unwrap().damaged;
+    assert_eq!(damaged.iter().map(|found| found.key.as_str()).collect::<Vec<_>>(), ["bad"]);
+}
+
+#[tokio::test]
 async fn newer_index_is_refused_and_left_alone() {
     let host = Host::start().await;
     let store = host.store();

@@ -164,6 +164,7 @@ async fn keys_of_an_older_store_stay() {
         .execute_batch(
             "ALTER TABLE access_key DROP COLUMN last_used_at;
              ALTER TABLE access_key DROP COLUMN last_used_for;
+             DROP TABLE lifecycle;
              PRAGMA user_version = 1;",
         )
         .unwrap();

@@ -17,6 +17,7 @@ mod forms;
 mod hostile;
 mod hosting;
 mod keys;
+mod lifecycle;
 mod limits;
 mod multipart;
 mod objects;

@@ -7,7 +7,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, EncodingType, MetadataDirective};
 use lapse_local_store::{BUCKET, Key};
 
-use crate::support::{Host, bytes, code, names, until};
+use crate::support::{Host, bytes, code, flip, names, until};
 
 #[tokio::test]
 async fn object_comes_back_as_it_went_in() {
@@ -450,12 +450,26 @@ async fn damaged_blob_is_never_served_as_good() {
     assert_eq!(host.send(host.draft("PUT", "/lapse/k"), &data).await.status, 200);
     let blobs = host.store().join("blobs");
     let blob = blobs.join(&names(&blobs)[0]);
-    let mut flipped = data.clone();
-    flipped[500_000] ^= 1;
-    std::fs::write(&blob, &flipped).unwrap();
+    let get = |range: &str| host.send(host.draft("GET", "/lapse/k").header("range", range), b"");
+    flip(&blob, 500_000);
     let torn = host.send(host.draft("GET", "/lapse/k"), b"").await;
-    assert!(torn.body.len() < data.len(), "a flipped bit must break the download off");
-    std::fs::write(&blob, &data[..999_999]).unwrap();
+    assert_eq!(torn.status, 200);
+    assert!(data[..500_000].starts_with(&torn.body), "nothing of the damaged block may pass");
+    for range in ["bytes=500000-500000", "bytes=490000-490009", "bytes=480000-600000"] {
+        let refused = get(range).await;
+        assert_eq!((refused.status, refused.code()), (500, "InternalError"), "{range}");
+    }
+    for (range, expected) in [("bytes=0-99999", &data[..100_000]), ("bytes=-9", &data[999_991..])] {
+        let whole = get(range).await;
+        assert!(whole.status == 206 && whole.body == expected, "{range}: a whole block is served");
+    }
+    let copied = host.draft("PUT", "/lapse/copy").header("x-amz-copy-source", "/lapse/k");
+    assert_eq!(host.send(copied, b"").await.status, 200, "a copy shares its file");
+    let copy = host.send(host.draft("GET", "/lapse/copy"), b"").await;
+    assert!(copy.body.len() < data.len(), "and its damage");
+    flip(&blob, 500_000);
+    assert!(host.send(host.draft("GET", "/lapse/k"), b"").await.body == data);
+    std::fs::File::options().write(true).open(&blob).unwrap().set_len(999_999).unwrap();
     for method in ["GET", "HEAD"] {
         assert_eq!(host.send(host.draft(method, "/lapse/k"), b"").await.status, 500);
     }

@@ -155,6 +155,15 @@ pub(crate) async fn until(condition: impl Fn() -> bool) {
     panic!("it didn't come about within five seconds");
 }
 
+/// Turns one bit of a file.
+pub(crate) fn flip(path: &Path, at: u64) {
+    use std::os::unix::fs::FileExt;
+    let file = std::fs::File::options().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], at).unwrap();
+}
+
 /// The names of the files in a folder.
 pub(crate) fn names(dir: &Path) -> Vec<String> {
     std::fs::read_dir(dir)

@@ -84,6 +84,8 @@ fn status_and_stop_tell_what_is_true() {
             "bytes",
             "data_dir",
             "endpoint",
+            "lan",
+            "lan_ended_at",
             "live_links",
             "objects",
             "pid",

@@ -3,5 +3,6 @@
 mod disk;
 mod files;
 mod keychain;
+mod lan;
 mod network;
 mod state;

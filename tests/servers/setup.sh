@@ -23,6 +23,7 @@ curl curl
 openssl openssl
 python3 python3
 setpriv util-linux
+ip iproute2
 dbus-daemon dbus
 dbus-send dbus-bin
 gnome-keyring-daemon gnome-keyring

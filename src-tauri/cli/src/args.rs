@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Parser, Subcommand};
+use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use lapse_core::share::{Expiry, ShareId};
 
@@ -186,6 +186,12 @@ pub(crate) struct ProfileArgs {
     pub(crate) create_bucket: bool,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Place {
+    Loopback,
+    Lan,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Store {
     /// Host the store until Ctrl-C
@@ -200,6 +206,14 @@ pub(crate) enum Store {
     Check,
     /// End the process that hosts the store; its links sleep until it runs again
     Stop,
+    /// Say where the store listens, or choose it: this computer only, or the local network too
+    Listen {
+        /// The local network, unencrypted, until the network changes; or this computer only
+        place: Option<Place>,
+        /// The interface, where this computer is in several networks
+        #[arg(long, value_name = "NAME", requires = "place")]
+        interface: Option<String>,
+    },
     /// Print what other S3 clients need, as shell exports
     Env,
 }

@@ -78,6 +78,8 @@ pub enum Code {
     StorePort,
     /// The local store failed.
     Store,
+    /// This computer isn't in a network where the local store could listen.
+    Network,
     /// No room on the disk.
     DiskFull,
     /// The disk can't be written for another reason.
@@ -131,6 +133,7 @@ impl Code {
             Self::DatabaseLocked => "database_locked",
             Self::StorePort => "store_port",
             Self::Store => "store",
+            Self::Network => "network",
             Self::DiskFull => "disk_full",
             Self::Disk => "disk",
             Self::SignInEnds => "sign_in_ends",

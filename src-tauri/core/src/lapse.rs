@@ -43,10 +43,10 @@ pub struct Options {
 
 /// Lapse, opened.
 pub struct Lapse {
-    home: Home,
+    pub(crate) home: Home,
     pub(crate) history: History,
     keychain: Keychain,
-    store_host: StoreHost,
+    pub(crate) store_host: StoreHost,
     pub(crate) sink: Arc<dyn Sink>,
     stop: watch::Sender<bool>,
 }
@@ -104,7 +104,10 @@ impl Lapse {
     }
 
     /// Changes config.toml as it stands now: nobody else's change is lost.
-    fn change_settings(&self, change: impl FnOnce(&mut Settings) -> Result<()>) -> Result<()> {
+    pub(crate) fn change_settings(
+        &self,
+        change: impl FnOnce(&mut Settings) -> Result<()>,
+    ) -> Result<()> {
         let path = self.home.config_lock();
         let failed = |error| Error::disk("write", &path, error);
         let lock = crate::home::create_private_file(&path).map_err(failed)?;
@@ -119,7 +122,10 @@ impl Lapse {
         let settings = self.settings()?;
         let current = settings.current();
         match name.unwrap_or(&current) {
-            LOCAL => Profile::local(&local::ensure_up(&self.home, &self.store_host).await?),
+            LOCAL => {
+                let host = local::ensure_up(&self.home, &self.store_host).await?;
+                Profile::local(&host.endpoint, host.lan.as_deref())
+            }
             name => settings.profile(name),
         }
     }
@@ -151,7 +157,7 @@ impl Lapse {
         let settings = self.settings()?;
         let current = settings.current();
         let endpoint = local::endpoint(&self.home)?;
-        let local = endpoint.map(|endpoint| Profile::local(&endpoint)).transpose()?;
+        let local = endpoint.map(|endpoint| Profile::local(&endpoint, None)).transpose()?;
         let mut listed =
             vec![Listed { profile: local, name: LOCAL.to_owned(), current: current == LOCAL }];
         for name in settings.names() {
@@ -258,7 +264,7 @@ impl Lapse {
 
     /// Whether the local store runs, where, and what it holds.
     pub fn store_status(&self) -> Result<local::Status> {
-        local::status(&self.home, &self.history)
+        local::status(self)
     }
 
     /// Compares every file of the local store with the checksum that was kept of it, whether it runs or not.
@@ -278,17 +284,17 @@ impl Lapse {
         ready: impl FnOnce(&str),
         stop: impl Future<Output = ()>,
     ) -> Result<()> {
-        local::run(&self.home, |info| ready(&info.endpoint), stop).await
+        local::run(self, |info| ready(&info.endpoint), stop).await
     }
 
     /// Hosts the local store in the background, until it isn't needed any more.
     pub async fn run_store_in_background(&self, stop: impl Future<Output = ()>) -> Result<()> {
-        local::run_background(&self.home, &self.history, stop).await
+        local::run_background(self, stop).await
     }
 
     /// What any S3 client needs to use the local store: endpoint, and a key for its bucket only.
     pub async fn store_env(&self) -> Result<(String, Keys)> {
-        let endpoint = local::ensure_up(&self.home, &self.store_host).await?;
+        let endpoint = local::ensure_up(&self.home, &self.store_host).await?.endpoint;
         let found = lapse_local_store::credentials(&self.home.store(), lapse_local_store::Key::Env)
             .map_err(|error| local::store_error(&error))?;
         Ok((

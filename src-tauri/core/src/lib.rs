@@ -21,4 +21,4 @@ pub use clock::ServerClock;
 pub use error::{Code, Error, Result};
 pub use home::Home;
 pub use lapse::{KeychainChoice, Lapse, Options, may_log};
-pub use local::{Status as StoreStatus, StoreHost};
+pub use local::{Candidate as StoreInterface, Status as StoreStatus, StoreHost};

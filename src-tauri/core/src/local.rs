@@ -1,5 +1,7 @@
 //! Who hosts the local store: this process, another one, or one that is started in the background.
 
+mod lan;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,8 +14,12 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
 use crate::history::History;
 use crate::home::Home;
+use crate::lapse::Lapse;
 use crate::profile::LOCAL;
 use crate::{Code, Error, Result};
+
+pub use lan::Candidate;
+pub(crate) use lan::Lan;
 
 /// How a store that nobody hosts is brought up.
 #[derive(Debug, Clone)]
@@ -41,6 +47,10 @@ pub struct Status {
     pub pid: Option<u32>,
     /// The endpoint that its links carry; unknown until it first ran.
     pub endpoint: Option<String>,
+    /// The endpoint that links carry while it listens in the local network, unencrypted.
+    pub lan: Option<String>,
+    /// When it left that network, because the network changed.
+    pub lan_ended_at: Option<String>,
     /// Its bucket.
     pub bucket: &'static str,
     /// Its region.
@@ -59,7 +69,7 @@ pub struct Status {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Hello {
-    Ready(String),
+    Ready(HostInfo),
     Busy,
     Failed { code: String, message: String, hint: String },
 }
@@ -115,7 +125,8 @@ pub(crate) fn endpoint(home: &Home) -> Result<Option<String>> {
     lapse_local_store::endpoint(&home.store()).map_err(|error| store_error(&error))
 }
 
-pub(crate) fn status(home: &Home, history: &History) -> Result<Status> {
+pub(crate) fn status(lapse: &Lapse) -> Result<Status> {
+    let (home, history) = (&lapse.home, &lapse.history);
     let dir = home.store();
     let host = lapse_local_store::host_of(&dir).map_err(|error| store_error(&error))?;
     let usage = lapse_local_store::usage(&dir).map_err(|error| store_error(&error))?;
@@ -126,6 +137,8 @@ pub(crate) fn status(home: &Home, history: &History) -> Result<Status> {
             Some(host) => Some(host.endpoint.clone()),
             None => endpoint(home)?,
         },
+        lan: host.and_then(|host| host.lan),
+        lan_ended_at: lapse.settings()?.lan_ended_at(),
         bucket: lapse_local_store::BUCKET,
         region: lapse_local_store::REGION,
         data_dir: dir,
@@ -135,13 +148,13 @@ pub(crate) fn status(home: &Home, history: &History) -> Result<Status> {
     })
 }
 
-/// The endpoint of the store, which is up when this returns.
-pub(crate) async fn ensure_up(home: &Home, host: &StoreHost) -> Result<String> {
+/// The host of the store, which is up when this returns.
+pub(crate) async fn ensure_up(home: &Home, host: &StoreHost) -> Result<HostInfo> {
     let dir = home.store();
     let began = Instant::now();
     loop {
         if let Some(host) = lapse_local_store::host_of(&dir).map_err(|error| store_error(&error))? {
-            return Ok(host.endpoint);
+            return Ok(host);
         }
         let StoreHost::Program(program) = host else {
             return Err(Error::new(
@@ -151,7 +164,7 @@ pub(crate) async fn ensure_up(home: &Home, host: &StoreHost) -> Result<String> {
             ));
         };
         match start_background(program, home).await? {
-            Hello::Ready(endpoint) => return Ok(endpoint),
+            Hello::Ready(host) => return Ok(host),
             // Two starts at once: the other one won, and its store is as good as ours.
             Hello::Busy if began.elapsed() < START => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -217,28 +230,27 @@ fn root() -> &'static Path {
 
 /// Hosts the store until `stop` says so; in the foreground for a person who asked for it.
 pub(crate) async fn run(
-    home: &Home,
+    lapse: &Lapse,
     ready: impl FnOnce(&HostInfo),
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
-    let running = start(home, false).await.map_err(|error| store_error(&error))?;
+    let running = start(&lapse.home, false).await.map_err(|error| store_error(&error))?;
     ready(&running.info());
-    stop.await;
+    tokio::select! {
+        () = stop => {}
+        () = lapse.follow_network(&running) => {}
+    }
     running.stop().await;
     Ok(())
 }
 
 /// Hosts the store in the background: says on standard output that it is up, lets go of it, and ends
 /// when no link is alive and nothing is under way.
-pub(crate) async fn run_background(
-    home: &Home,
-    history: &History,
-    stop: impl Future<Output = ()>,
-) -> Result<()> {
+pub(crate) async fn run_background(lapse: &Lapse, stop: impl Future<Output = ()>) -> Result<()> {
     // Own session: closing the terminal, or Ctrl-C in it, doesn't reach us. It fails only where we have one.
     #[cfg(unix)]
     let _ = rustix::process::setsid();
-    let running = match start(home, true).await {
+    let running = match start(&lapse.home, true).await {
         Ok(running) => running,
         Err(lapse_local_store::Error::Hosted(_) | lapse_local_store::Error::Busy(_)) => {
             say(&Hello::Busy);
@@ -254,10 +266,11 @@ pub(crate) async fn run_background(
             return Err(error);
         }
     };
-    say(&Hello::Ready(running.info().endpoint));
+    say(&Hello::Ready(running.info()));
     tokio::select! {
         () = stop => {}
-        () = until_idle(&running, history) => {}
+        () = until_idle(&running, &lapse.history) => {}
+        () = lapse.follow_network(&running) => {}
     }
     running.stop().await;
     Ok(())

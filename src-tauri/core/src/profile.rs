@@ -18,6 +18,8 @@ pub struct Profile {
     pub provider: &'static Provider,
     /// Scheme, host and port.
     pub endpoint: Endpoint,
+    /// What links name instead: the local store's address in the local network.
+    pub link_endpoint: Option<Endpoint>,
     /// The region that is signed for.
     pub region: String,
     /// The bucket.
@@ -159,6 +161,7 @@ impl Draft {
             name: self.name,
             provider,
             endpoint,
+            link_endpoint: None,
             region,
             prefix: check_prefix(&self.prefix.unwrap_or_default())?,
             bucket: self.bucket,
@@ -171,12 +174,13 @@ impl Draft {
 }
 
 impl Profile {
-    /// The profile of the local store at `endpoint`.
-    pub(crate) fn local(endpoint: &str) -> Result<Self> {
+    /// The profile of the local store at `endpoint`, and at `lan` in the local network.
+    pub(crate) fn local(endpoint: &str, lan: Option<&str>) -> Result<Self> {
         Ok(Self {
             name: LOCAL.to_owned(),
             provider: &provider::LOCAL,
             endpoint: Endpoint::parse(endpoint)?,
+            link_endpoint: lan.map(Endpoint::parse).transpose()?,
             region: lapse_local_store::REGION.to_owned(),
             bucket: lapse_local_store::BUCKET.to_owned(),
             prefix: String::new(),
@@ -197,6 +201,12 @@ impl Profile {
     /// Whether this is the store inside Lapse.
     pub fn is_local(&self) -> bool {
         self.sign_in == SignIn::LocalStore
+    }
+
+    /// Whether the storage answers at this host of a link now. Only the local store's address may change.
+    pub(crate) fn answers_at(&self, host: &str) -> bool {
+        let known = [Some(&self.endpoint), self.link_endpoint.as_ref()];
+        !self.is_local() || known.into_iter().flatten().any(|known| known.authority == host)
     }
 
     /// The keychain's name for the secret of `access_key` at this endpoint. Two profiles that sign in

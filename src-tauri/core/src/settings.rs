@@ -4,9 +4,11 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use crate::home::create_private_file;
+use crate::local::Lan;
 use crate::profile::{Draft, LOCAL, Profile, SignIn};
 use crate::share::Expiry;
 use crate::{Code, Error, Result};
@@ -79,7 +81,8 @@ impl Settings {
                 "profile must be a table",
             ));
         }
-        let unknown = |name: &str| !["use", "expires", "profile"].contains(&name);
+        self.check_store(text)?;
+        let unknown = |name: &str| !["use", "expires", "profile", "store"].contains(&name);
         if let Some((name, _)) = self.document.iter().find(|(name, _)| unknown(name)) {
             let what = format!("nothing is called «{}»", name.escape_debug());
             return Err(broken(&self.path, text, text.find(name).unwrap_or(0), &what));
@@ -89,6 +92,59 @@ impl Settings {
                 .caused_by(error)
         })?;
         Ok(())
+    }
+
+    fn check_store(&self, text: &str) -> Result<()> {
+        let Some(store) = self.document.get("store") else { return Ok(()) };
+        let get = |key: &str| store.get(key).map(|item| item.as_str().unwrap_or("\0"));
+        let wrong = if !store.is_table_like() {
+            Some("store must be a table")
+        } else if !matches!(get("listen"), None | Some("loopback" | "lan")) {
+            Some("listen must be \"loopback\" or \"lan\"")
+        } else if get("listen") == Some("lan") && self.lan().is_none() {
+            Some("to listen in a local network, run: lapse store listen lan")
+        } else {
+            None
+        };
+        let start = text.find("listen").or_else(|| text.find("store")).unwrap_or(0);
+        wrong.map_or(Ok(()), |wrong| Err(broken(&self.path, text, start, wrong)))
+    }
+
+    /// Where the local store is to listen in the local network, if it is.
+    pub(crate) fn lan(&self) -> Option<Lan> {
+        let store = self.document.get("store")?;
+        let text = |key: &str| store.get(key).and_then(Item::as_str);
+        let interface = text("interface")?.to_owned();
+        let network = text("network")?.parse().ok()?;
+        (text("listen") == Some("lan")).then_some(Lan { interface, network })
+    }
+
+    /// When the store left the local network because that changed (RFC 3339).
+    pub(crate) fn lan_ended_at(&self) -> Option<String> {
+        self.document.get("store")?.get("lan_ended_at")?.as_str().map(str::to_owned)
+    }
+
+    /// Lets the local store listen in a local network.
+    pub(crate) fn set_lan(&mut self, lan: &Lan) {
+        self.set_store("lan", [Some(&lan.interface), Some(&lan.network.to_string()), None]);
+    }
+
+    /// Lets the local store listen on this computer only; `ended_at` when the network made it so.
+    pub(crate) fn set_loopback(&mut self, ended_at: Option<Timestamp>) {
+        let ended_at = ended_at.map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        self.set_store("loopback", [None, None, ended_at.as_ref()]);
+    }
+
+    fn set_store(&mut self, listen: &str, others: [Option<&String>; 3]) {
+        let store = self.document.entry("store").or_insert_with(|| Item::Table(Table::new()));
+        let Some(store) = store.as_table_like_mut() else { return };
+        store.insert("listen", value(listen));
+        for (key, text) in ["interface", "network", "lan_ended_at"].into_iter().zip(others) {
+            match text {
+                Some(text) => store.insert(key, value(text)),
+                None => store.remove(key),
+            };
+        }
     }
 
     /// The names of the profiles in the file, in its order.

@@ -41,6 +41,9 @@ pub struct HostInfo {
     pub pid: u32,
     /// `http://127.0.0.1:PORT`
     pub endpoint: String,
+    /// The same store in the local network, when it listens there: `http://192.168.1.7:PORT`
+    #[serde(default)]
+    pub lan: Option<String>,
     /// Whether it is the background process that `lapse share` starts.
     pub background: bool,
 }
@@ -85,12 +88,32 @@ pub struct Activity {
 /// A store that this process hosts. Dropped, it stops without waiting for requests under way.
 pub struct Running {
     info: HostInfo,
+    port: u16,
+    server: Arc<Server>,
+    lan: tokio::sync::Mutex<Option<Lan>>,
     dir: PathBuf,
     store: Arc<Store>,
     pulse: Arc<Pulse>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
     lock: Arc<File>,
+}
+
+/// A listener in the local network.
+struct Lan {
+    address: Ipv4Addr,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+}
+
+impl Lan {
+    async fn end(self) {
+        // A listener that has ended needs no word.
+        let _ = self.stop.send(());
+        if let Err(error) = self.serving.await {
+            tracing::warn!(%error, "the server in the local network ended badly");
+        }
+    }
 }
 
 /// Who hosts the store in `dir`, or `None` when nobody does (yet, or any more).
@@ -124,19 +147,21 @@ pub async fn start(dir: &Path, options: Options) -> Result<Running, Error> {
     let (listener, port) = bind(&store, dir).await?;
     let info = HostInfo {
         pid: std::process::id(),
-        endpoint: endpoint_of(port),
+        endpoint: endpoint_of(Ipv4Addr::LOCALHOST, port),
+        lan: None,
         background: options.background,
     };
     write_record(dir, &info)?;
-    let server = Server::new(&store, options.limits);
+    let server = Arc::new(Server::new(&store, options.limits));
     let pulse = server.pulse();
     let (stop, stopped) = oneshot::channel();
     let serving = tokio::spawn({
         // The store isn't let go while anything of it is in use.
         let lock = Arc::clone(&lock);
         let store = Arc::clone(&store);
+        let serving = Arc::clone(&server);
         async move {
-            let mut running = pin!(server.run(listener, stopped));
+            let mut running = pin!(serving.run(listener, stopped));
             let mut next_sweep = Instant::now();
             while tokio::time::timeout(SAVE_USES, &mut running).await.is_err() {
                 store.save_uses().await;
@@ -150,13 +175,38 @@ pub async fn start(dir: &Path, options: Options) -> Result<Running, Error> {
         }
     });
     tracing::info!(endpoint = info.endpoint, "the local store is up");
-    Ok(Running { info, dir: dir.to_owned(), store, pulse, stop, serving, lock })
+    let lan = tokio::sync::Mutex::default();
+    let dir = dir.to_owned();
+    Ok(Running { info, port, server, lan, dir, store, pulse, stop, serving, lock })
 }
 
 impl Running {
-    /// Where the store is served, and by whom.
+    /// Where the store is served on this computer, and by whom.
     pub fn info(&self) -> HostInfo {
         self.info.clone()
+    }
+
+    /// Listens at this address as well, on the same port, or no longer at any but loopback. Requests under way
+    /// there get a few seconds to finish. [`host_of`] tells the others.
+    ///
+    /// Errors: [`Error::PortTaken`], [`Error::Io`]; the store then listens on loopback only.
+    pub async fn listen(&self, address: Option<Ipv4Addr>) -> Result<(), Error> {
+        let mut lan = self.lan.lock().await;
+        if lan.as_ref().map(|lan| lan.address) == address {
+            return Ok(());
+        }
+        let mut info = self.info.clone();
+        if let Some(old) = lan.take() {
+            old.end().await;
+            write_record(&self.dir, &info)?;
+        }
+        let Some(address) = address else { return Ok(()) };
+        let listener = listen(address, self.port, &self.dir).await?;
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(Arc::clone(&self.server).run(listener, stopped));
+        *lan = Some(Lan { address, stop, serving });
+        info.lan = Some(endpoint_of(address, self.port));
+        write_record(&self.dir, &info)
     }
 
     /// What the store is doing now.
@@ -226,8 +276,12 @@ impl Running {
 
     /// Stops: no new requests, a few seconds for those under way, then the store is free.
     pub async fn stop(self) {
+        let lan = self.lan.lock().await.take().map(Lan::end);
         if self.stop.send(()).is_err() {
             tracing::debug!("the server had ended before");
+        }
+        if let Some(lan) = lan {
+            lan.await;
         }
         if let Err(error) = self.serving.await {
             tracing::warn!(%error, "the server ended badly");
@@ -251,8 +305,8 @@ async fn sweep(store: &Arc<Store>) {
 }
 
 /// `http://127.0.0.1:PORT`
-pub(crate) fn endpoint_of(port: u16) -> String {
-    format!("http://{}:{port}", Ipv4Addr::LOCALHOST)
+pub(crate) fn endpoint_of(address: Ipv4Addr, port: u16) -> String {
+    format!("http://{address}:{port}")
 }
 
 /// A holder that doesn't serve is starting, stopping, or only looking ([`host_of`] takes the lock
@@ -284,16 +338,10 @@ async fn take_lock(dir: &Path) -> Result<File, Error> {
 /// Binds the port of this store; the first time one is chosen, for good.
 async fn bind(store: &Arc<Store>, dir: &Path) -> Result<(TcpListener, u16), Error> {
     let failed = |fault| fault::to_error(fault, &index::path(dir));
-    let on = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     if let Some(port) = store.read(|view| Ok(index::port(view)?)).await.map_err(failed)? {
-        return match on(port).await {
-            Ok(listener) => Ok((listener, port)),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                Err(Error::PortTaken { port })
-            }
-            Err(error) => Err(Error::io("listen for", dir)(error)),
-        };
+        return Ok((listen(Ipv4Addr::LOCALHOST, port, dir).await?, port));
     }
+    let on = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     let mut listener = on(rand::random_range(PORTS)).await;
     for _ in 0..20 {
         if listener.is_ok() {
@@ -305,6 +353,13 @@ async fn bind(store: &Arc<Store>, dir: &Path) -> Result<(TcpListener, u16), Erro
     let port = listener.local_addr().map_err(Error::io("listen for", dir))?.port();
     store.write(move |change| Ok(index::set_port(change, port)?)).await.map_err(failed)?;
     Ok((listener, port))
+}
+
+async fn listen(address: Ipv4Addr, port: u16, dir: &Path) -> Result<TcpListener, Error> {
+    TcpListener::bind((address, port)).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => Error::PortTaken { port },
+        _ => Error::io("listen for", dir)(error),
+    })
 }
 
 fn lock_path(dir: &Path) -> PathBuf {

@@ -127,7 +127,9 @@ pub fn secret_of(dir: &Path, access_key: &str) -> Result<Option<Credentials>, Er
 /// chosen, even with no host running.
 pub fn endpoint(dir: &Path) -> Result<Option<String>, Error> {
     match index::Reader::open(dir)? {
-        Some(index) => Ok(index.port()?.map(host::endpoint_of)),
+        Some(index) => {
+            Ok(index.port()?.map(|port| host::endpoint_of(std::net::Ipv4Addr::LOCALHOST, port)))
+        }
         None => Ok(None),
     }
 }

@@ -55,6 +55,7 @@ pub(crate) struct Server {
     store: Arc<Store>,
     pulse: Arc<Pulse>,
     limits: Limits,
+    lines: Arc<Lines>,
 }
 
 impl Server {
@@ -63,25 +64,34 @@ impl Server {
         builder.set_auth(Auth(Arc::clone(store)));
         builder.set_access(Access(Arc::clone(store)));
         let pulse = Pulse { under_way: AtomicUsize::new(0), last_request: AtomicI64::new(0) };
-        Self { service: builder.build(), store: Arc::clone(store), pulse: Arc::new(pulse), limits }
+        Self {
+            service: builder.build(),
+            store: Arc::clone(store),
+            pulse: Arc::new(pulse),
+            limits,
+            lines: Lines::new(limits.connections),
+        }
     }
 
     pub(crate) fn pulse(&self) -> Arc<Pulse> {
         Arc::clone(&self.pulse)
     }
 
-    /// Serves until `stop`, then lets requests under way finish, for a few seconds at most.
-    pub(crate) async fn run(self, listener: TcpListener, mut stop: oneshot::Receiver<()>) {
-        let server = Arc::new(self);
-        let limits = server.limits;
-        let lines = Lines::new(limits.connections);
+    /// Serves until `stop`, then lets requests under way finish, for a few seconds at most. Several listeners
+    /// share the limits.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        listener: TcpListener,
+        mut stop: oneshot::Receiver<()>,
+    ) {
+        let limits = self.limits;
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
                 // An error means that nobody is left to ask for a stop.
                 _ = &mut stop => break,
-                accepted = accept(&listener, &lines) => accepted,
+                accepted = accept(&listener, &self.lines) => accepted,
             };
             let (stream, is_local, place) = match accepted {
                 Ok(accepted) => accepted,
@@ -92,7 +102,7 @@ impl Server {
                     continue;
                 }
             };
-            let server = Arc::clone(&server);
+            let server = Arc::clone(&self);
             let line = Arc::clone(&place.line);
             let answer = service_fn(move |request| {
                 let server = Arc::clone(&server);

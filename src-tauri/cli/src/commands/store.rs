@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use lapse_core::{Error, Lapse};
+use lapse_core::{Code, Error, Lapse, StoreStatus};
 
 use super::Outcome;
 use crate::args;
-use crate::output::{Output, columns, json_line, line, size};
+use crate::output::{Output, clock, columns, json_line, line, size};
 
 /// Hosts the store until it is told to stop.
 pub(crate) async fn run(lapse: &Lapse, output: Output, background: bool) -> Result<Outcome, Error> {
@@ -59,6 +59,7 @@ pub(crate) async fn command(
             Ok(Outcome::Done)
         }
         args::Store::Check => check(lapse, output),
+        args::Store::Listen { place, interface } => listen(lapse, output, place, interface).await,
         args::Store::Env => env(lapse, output).await,
     }
 }
@@ -74,15 +75,69 @@ fn status(lapse: &Lapse, output: Output) -> Result<Outcome, Error> {
         Some(pid) => format!("yes, process {pid}"),
         None => "no".to_owned(),
     };
+    let network = network(&status);
     line(&columns(&[
         row("running", runs),
         row("endpoint", status.endpoint.unwrap_or_else(|| "chosen at the first start".to_owned())),
+        row("network", network),
         row("bucket", status.bucket.to_owned()),
         row("region", status.region.to_owned()),
         row("folder", status.data_dir.display().to_string()),
         row("links", format!("{} alive", status.live_links)),
         row("objects", format!("{} ({})", status.objects, size(status.bytes))),
     ]));
+    Ok(Outcome::Done)
+}
+
+/// Whether the store listens in the local network.
+fn network(status: &StoreStatus) -> String {
+    match (&status.lan, &status.lan_ended_at) {
+        (Some(lan), _) => format!("{lan}, unencrypted"),
+        (None, Some(at)) => {
+            let at = at.parse().map_or_else(|_| at.clone(), clock);
+            format!("left at {at}, when it changed; on again: lapse store listen lan")
+        }
+        (None, None) => "this computer only".to_owned(),
+    }
+}
+
+async fn listen(
+    lapse: &Lapse,
+    output: Output,
+    place: Option<args::Place>,
+    interface: Option<String>,
+) -> Result<Outcome, Error> {
+    match (place, &interface) {
+        (Some(args::Place::Lan), _) => {
+            let endpoint = lapse.listen_in_network(interface.as_deref()).await?;
+            output.aside(&format!(
+                "The store listens at {endpoint} until this network changes. What goes over it isn't encrypted: who is in the \
+                 network can read along. Links made from now on carry that address. Off: lapse store listen loopback"
+            ));
+        }
+        (Some(args::Place::Loopback), Some(_)) => {
+            return Err(Error::new(
+                Code::Usage,
+                "loopback has no interface to choose",
+                "Leave --interface out, or write lan.",
+            ));
+        }
+        (Some(args::Place::Loopback), None) => {
+            lapse.listen_on_loopback().await?;
+            output.aside("The store listens on this computer only.");
+        }
+        (None, _) => {}
+    }
+    let status = lapse.store_status()?;
+    let interfaces = lapse.store_interfaces();
+    if output.is_json() {
+        json_line(&serde_json::json!({ "lan": status.lan, "interfaces": interfaces }));
+    } else if place.is_none() {
+        line(&format!("listens: {}", status.lan.as_deref().unwrap_or("on this computer only")));
+        for found in interfaces {
+            line(&format!("interface: {} ({})", found.interface, found.address));
+        }
+    }
     Ok(Outcome::Done)
 }
 

@@ -90,7 +90,7 @@ impl Lapse {
         self.history.uploaded(&share.id, sent.size, &sent.etag, &link)?;
         self.keep_clock(&bucket)?;
         share.links.push(link.clone());
-        self.tell_reach(&bucket);
+        self.tell_reach(&bucket, &link);
         let state = share.state(bucket.clock().now());
         Ok(Shared { share, state, link, url })
     }
@@ -208,13 +208,19 @@ impl Lapse {
     }
 
     /// Where a link works is said before it is copied.
-    fn tell_reach(&self, bucket: &Bucket) {
-        if bucket.profile().is_local() {
-            self.notice(
-                None,
-                "This link works only on this computer, while its store runs. To reach others, add a bucket: lapse profile add --help",
-            );
+    fn tell_reach(&self, bucket: &Bucket, link: &Link) {
+        let (profile, host) = (bucket.profile(), &link.facts.host);
+        if !profile.is_local() {
+            return;
         }
+        let text = if *host == profile.endpoint.authority {
+            "This link works only on this computer, while its store runs. To reach others, add a bucket: lapse profile add --help"
+        } else if profile.answers_at(host) {
+            "This link works only in this local network, while this computer is in it. It isn't encrypted: who is in the network can read along."
+        } else {
+            "This link names an address in a local network that this computer has left, so it opens nowhere now. A new one: lapse extend ID --expires 1d"
+        };
+        self.notice(None, text);
     }
 
     /// The link of a share that is alive, made again from its facts.
@@ -224,7 +230,7 @@ impl Lapse {
         let link = link.ok_or_else(|| not_active(&share, &state))?;
         let keys = self.keys(bucket.profile(), Some(&link.facts.access_key)).await?;
         let url = link.facts.presign(&keys)?;
-        self.tell_reach(&bucket);
+        self.tell_reach(&bucket, &link);
         Ok(Shared { share, state, link, url })
     }
 
@@ -242,7 +248,7 @@ impl Lapse {
         self.keep_clock(&bucket)?;
         share.links.push(link.clone());
         self.notice(None, "This is a new link; the one given before keeps its end.");
-        self.tell_reach(&bucket);
+        self.tell_reach(&bucket, &link);
         let state = share.state(bucket.clock().now());
         Ok(Shared { share, state, link, url })
     }

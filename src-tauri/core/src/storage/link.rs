@@ -83,6 +83,9 @@ impl Bucket {
         Ok(match self.fetch("GET", url.expose(), SdkBody::empty(), size > 0).await {
             Ok(answer) => {
                 let seen = Seen::judge(&answer, self.profile.provider.refusals);
+                // It would open, but nobody can get there.
+                let is_lost = seen == Seen::Works && !self.profile.answers_at(&facts.host);
+                let seen = if is_lost { Seen::NotKnown } else { seen };
                 let (status, code) = (answer.status, answer.code);
                 tracing::debug!(
                     host = facts.host,
@@ -108,13 +111,26 @@ impl Bucket {
         body: SdkBody,
         first_byte_only: bool,
     ) -> Result<Answer, String> {
-        let mut request = ::http::Request::builder().method(method).uri(url);
+        // The message of a malformed request would carry the link.
+        let malformed = || "the link can't be asked for".to_owned();
+        let uri: ::http::Uri = url.parse().map_err(|_| malformed())?;
+        let mut request = ::http::Request::builder().method(method);
+        let request = if self.profile.is_local() {
+            // The local store is asked here, whatever address its link names: that may be a stranger's by now.
+            let host = uri.authority().ok_or_else(malformed)?.as_str();
+            request = request.header("host", host);
+            let mut here = uri.clone().into_parts();
+            here.authority = self.profile.endpoint.authority.parse().ok();
+            request.uri(::http::Uri::from_parts(here).map_err(|_| malformed())?)
+        } else {
+            request.uri(uri)
+        };
+        let mut request = request;
         if first_byte_only {
             // Range isn't signed; it spares the server the rest of a large file.
             request = request.header("range", "bytes=0-0");
         }
-        // The message of a malformed request would carry the link.
-        let request = request.body(body).map_err(|_| "the link can't be asked for".to_owned())?;
+        let request = request.body(body).map_err(|_| malformed())?;
         http::ask(&self.plain, &self.clock, request).await
     }
 }

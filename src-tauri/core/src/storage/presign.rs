@@ -57,7 +57,7 @@ impl LinkFacts {
         seconds: u32,
     ) -> Self {
         let encoded = utf8_percent_encode(key, PATH);
-        let endpoint = &profile.endpoint;
+        let endpoint = profile.link_endpoint.as_ref().unwrap_or(&profile.endpoint);
         let (host, path) = if profile.path_style {
             (endpoint.authority.clone(), format!("/{}/{encoded}", profile.bucket))
         } else {

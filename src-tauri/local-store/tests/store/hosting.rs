@@ -88,8 +88,12 @@ async fn crashed_host_is_no_host() {
     std::fs::write(store.join("host.json"), record).unwrap();
     assert_eq!(host_of(&store).unwrap(), None);
     let running = start(&store, Options::default()).await.unwrap();
-    let expected =
-        HostInfo { pid: std::process::id(), endpoint: crashed.endpoint, background: false };
+    let expected = HostInfo {
+        pid: std::process::id(),
+        endpoint: crashed.endpoint,
+        lan: None,
+        background: false,
+    };
     assert_eq!(host_of(&store).unwrap(), Some(expected));
     running.stop().await;
 }

@@ -1,0 +1,143 @@
+//! The local store in a local network: a network namespace each for this computer and for another one, and a cable
+//! between them.
+
+use lapse_tests::{Lapse, Output};
+
+/// Runs a shell script on a computer whose interface `cable0` is 10.99.0.1/24; `there COMMAND` runs on another one that
+/// is 10.99.0.2.
+fn in_a_network(lapse: &Lapse, script: &str) -> Output {
+    let bin = lapse_tests::lapse::binary();
+    let script = format!(
+        "set -eu
+         ip link set lo up
+         unshare --net sleep 300 & other=$!
+         trap 'lapse store stop 2>/dev/null; kill $other' EXIT
+         lapse() {{ {} \"$@\"; }}
+         there() {{ nsenter --net=/proc/$other/ns/net -- \"$@\"; }}
+         status() {{ lapse store status --json; }}
+         until [ \"$(readlink /proc/$other/ns/net)\" != \"$(readlink /proc/self/ns/net)\" ]; do sleep 0.05; done
+         ip link add cable0 type veth peer name cable1
+         ip link set cable1 netns $other
+         ip addr add 10.99.0.1/24 dev cable0
+         ip link set cable0 up
+         there ip link set lo up
+         there ip addr add 10.99.0.2/24 dev cable1
+         there ip link set cable1 up
+         until there ip -br link show cable1 | grep -q LOWER_UP; do sleep 0.05; done
+         {script}",
+        bin.display()
+    );
+    let root = rustix::process::geteuid().is_root();
+    let namespace: &[&str] =
+        if root { &["unshare", "--net"] } else { &["unshare", "--map-root-user", "--net"] };
+    let output = Output::of(&mut lapse.any(&[namespace, &["sh", "-c", &script]].concat()));
+    assert!(
+        !output.stderr.contains("unshare:") && !output.stderr.contains("RTNETLINK"),
+        "this machine makes no networks: {output:?}"
+    );
+    output
+}
+
+#[test]
+fn the_store_is_reached_from_the_network_only_when_asked_to() {
+    let lapse = Lapse::new();
+    lapse.file("note.txt", "hello");
+    let script = "
+        before=$(lapse share note.txt 2>/dev/null)
+        port=$(echo \"$before\" | sed 's/.*127.0.0.1:\\([0-9]*\\).*/\\1/')
+        there curl --silent --max-time 5 http://10.99.0.1:$port/ && echo 'it listens unasked'
+        lapse store listen
+        lapse store listen lan
+        lapse share note.txt
+        link=$(lapse share note.txt 2>/dev/null)
+        echo \"url = $link\" | there curl --silent --fail --config - && echo
+        echo \"url = ${link%?}\" | there curl --silent --config - | grep -o SignatureDoesNotMatch
+        echo \"url = $before\" | curl --silent --fail --config - && echo ' as before'
+        there curl --silent --data 'Action=ListAccessKeys&Version=2010-05-08' http://10.99.0.1:$port/ | grep -o '<Code>.*</Code>'
+        there curl --silent http://10.99.0.1:$port/lapse | grep -o '<Code>.*</Code>'
+        status | grep -o '\"lan\":\"[^\"]*\"' | sed 's/[0-9]*\"$//'
+        lapse store listen loopback
+        echo \"url = $link\" | there curl --silent --max-time 5 --config - || echo 'off again'
+        lapse share note.txt 2>/dev/null | grep -o 127.0.0.1";
+    let output = in_a_network(&lapse, script);
+    let lines: Vec<_> = output.stdout.lines().collect();
+    let (listing, rest) = lines.split_at(2.min(lines.len()));
+    assert_eq!(listing, ["listens: on this computer only", "interface: cable0 (10.99.0.1)"]);
+    assert!(rest[0].starts_with("http://10.99.0.1:"), "{output:#?}");
+    assert_eq!(
+        rest[1..],
+        [
+            "hello",
+            "SignatureDoesNotMatch",
+            "hello as before",
+            "<Code>AccessDenied</Code>",
+            "<Code>AccessDenied</Code>",
+            "\"lan\":\"http://10.99.0.1:",
+            "off again",
+            "127.0.0.1"
+        ],
+        "{output:#?}"
+    );
+    let said = |what: &str| output.stderr.matches(what).count();
+    assert_eq!(said("isn't encrypted"), 2, "once when it begins, once with the link: {output:#?}");
+}
+
+#[test]
+fn the_store_leaves_a_network_that_changes() {
+    let lapse = Lapse::new();
+    lapse.file("note.txt", "hello");
+    let script = "
+        lapse store listen lan --interface cable0 2>/dev/null
+        link=$(lapse share note.txt 2>/dev/null)
+        echo \"url = $link\" | there curl --silent --fail --config - && echo
+        id=$(lapse list --json | sed 's/.*\"id\":\"\\([a-z0-9]*\\)\".*/\\1/')
+        # Another network that gives the same computer another address, where a stranger has the one of before.
+        ip addr del 10.99.0.1/24 dev cable0
+        ip addr add 10.99.0.7/24 dev cable0
+        there ip addr add 10.99.0.1/24 dev cable1
+        until status | grep -q '\"lan\":null'; do sleep 0.1; done
+        status | grep -o '\"lan_ended_at\":\"20'
+        lapse store status | grep -o 'when it changed'
+        there curl --silent --max-time 5 http://10.99.0.7:$(echo \"$link\" | cut -d: -f3 | cut -d/ -f1)/ || echo 'not there'
+        lapse check $id --json | grep -o unreachable
+        lapse link $id
+        lapse revoke $id --json
+        lapse store listen lan 2>/dev/null
+        lapse share note.txt 2>/dev/null | grep -o 'http://10.99.0.7:'
+        cat \"$LAPSE_HOME/config.toml\" | grep -c lan_ended_at || true";
+    let output = in_a_network(&lapse, script);
+    let lines: Vec<_> = output.stdout.lines().collect();
+    assert_eq!(
+        lines[..5],
+        ["hello", "\"lan_ended_at\":\"20", "when it changed", "not there", "unreachable"],
+        "{output:#?}"
+    );
+    assert!(lines[5].starts_with("http://10.99.0.1:"), "{output:#?}");
+    assert!(output.stderr.contains("opens nowhere now"), "{output:#?}");
+    assert!(lines[6].contains("\"checked\":1,\"refused\":1"), "asked here, not there: {output:#?}");
+    assert_eq!(lines[7..], ["http://10.99.0.7:", "0"], "{output:#?}");
+}
+
+#[test]
+fn an_interface_that_cannot_be_listened_on_is_told() {
+    let lapse = Lapse::new();
+    let script = "
+        ip link add spare0 type dummy 2>/dev/null || ip link add spare0 type veth peer name spare1
+        ip addr add 10.98.0.1/24 dev spare0
+        ip link set spare0 up
+        for words in 'lan' 'lan --interface nope' 'lan --interface lo' 'loopback --interface cable0'; do
+          lapse store listen $words --json || echo $?
+        done
+        ip addr add 203.0.113.5/24 dev lo
+        ip link set cable0 down; ip link set spare0 down
+        lapse store listen lan --json || echo $?";
+    let output = in_a_network(&lapse, script);
+    assert_eq!(output.stdout.lines().collect::<Vec<_>>(), ["2", "1", "1", "2", "1"], "{output:#?}");
+    let codes: Vec<_> = output
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|line| line["error"]["code"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(codes, ["usage", "network", "network", "usage", "network"], "{output:#?}");
+}

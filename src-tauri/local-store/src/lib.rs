@@ -13,6 +13,8 @@ mod error;
 mod fault;
 mod form;
 mod front;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod host;
 mod iam;
 mod index;

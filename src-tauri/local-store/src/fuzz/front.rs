@@ -3,6 +3,7 @@
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request};
 use jiff::{SignedDuration, Timestamp};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::REGION;
 use crate::front::{self, Way};
@@ -52,7 +53,8 @@ fn is_date(text: &str) -> bool {
         && number(13..15) < 60
 }
 
-/// `METHOD TARGET`, then a line for each header.
+/// `METHOD TARGET`, then a line for each header. The method `LINK` stands for a GET with a link, whose
+/// life, date, region and signed headers are the target, with commas between.
 pub fn front(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Some(request) = request(text) else { return };
@@ -134,12 +136,29 @@ fn headers_are_signed(list: &str, headers: &HeaderMap) {
 fn request(text: &str) -> Option<Parts> {
     let mut lines = text.lines();
     let (method, target) = lines.next()?.split_once(' ')?;
-    let mut builder = Request::builder().method(method).uri(target);
+    let mut builder = match method {
+        "LINK" => Request::get(link_of(target)?),
+        _ => Request::builder().method(method).uri(target),
+    };
     for line in lines {
         let (name, value) = line.split_once(':')?;
         builder = builder.header(name, value.trim());
     }
     Some(builder.body(()).ok()?.into_parts().0)
+}
+
+fn link_of(facts: &str) -> Option<String> {
+    let facts: Vec<_> = facts
+        .split(',')
+        .map(|fact| utf8_percent_encode(fact, NON_ALPHANUMERIC).to_string())
+        .collect();
+    let [life, date, region, signed] = facts.as_slice() else { return None };
+    let signature = "0".repeat(64);
+    Some(format!(
+        "/bucket/key?X-Amz-Algorithm=AWS4-HMAC-SHA256\
+         &X-Amz-Credential=KEY%2F20260131%2F{region}%2Fs3%2Faws4_request&X-Amz-Date={date}\
+         &X-Amz-Expires={life}&X-Amz-SignedHeaders={signed}&X-Amz-Signature={signature}"
+    ))
 }
 
 /// The parameters of a query, read byte by byte.

@@ -1,14 +1,15 @@
 # make share FILE=README.md     build Lapse and share a file
 # make test                     set up what is missing, then everything that must hold
 # make check                    formatting, lints and the quick tests
-# make soak                     the long runs: many property cases, crash tests again and again
+# make fuzz                     a minute of fuzzing for each parser of the local store (SECONDS=600 for ten)
+# make soak                     the long runs: many property cases, fuzzing, crash tests again and again
 # make bench-presign            links a second, beside boto3
 # make bench-share              a small file to a link, beside the aws command
 # make deny                     licences and sources of every dependency
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help share setup check test soak bench-presign bench-share deny
+.PHONY: help share setup check test fuzz soak bench-presign bench-share deny
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export FILE ARGS
@@ -33,9 +34,27 @@ check:
 test: setup
 	@tests/run.sh
 
-# Long: ROUNDS × the crash tests, and property tests with many cases.
+# New inputs stay in the target folder; an input that fails is kept in $(FUZZ)/artifacts. Without a sanitizer,
+# since those need a nightly compiler and no code here is unsafe.
+FUZZ := src-tauri/local-store/fuzz
+CARGO_FUZZ := .cache/cargo-fuzz-0.13.2
+SECONDS ?= 60
+fuzz: $(CARGO_FUZZ)/bin/cargo-fuzz
+	cargo fetch --locked --manifest-path $(FUZZ)/Cargo.toml
+	@export PATH="$$PWD/$(CARGO_FUZZ)/bin:$$PATH"; \
+	for target in $$(cargo fuzz list --fuzz-dir $(FUZZ)); do \
+	  echo "fuzzing $$target for $(SECONDS) s"; \
+	  new="$(TARGET)/fuzz/inputs/$$target"; mkdir -p "$$new"; \
+	  cargo fuzz run --fuzz-dir $(FUZZ) --target-dir "$(TARGET)/fuzz" --sanitizer none "$$target" \
+	    "$$new" $(FUZZ)/corpus/$$target -- -max_total_time=$(SECONDS) -timeout=10 -verbosity=0 -print_final_stats=1; \
+	done
+
+$(CARGO_FUZZ)/bin/cargo-fuzz:
+	cargo install --locked --version 0.13.2 --root $(CARGO_FUZZ) cargo-fuzz
+
+# Long: ROUNDS × the crash tests, property tests with many cases, and fuzzing.
 ROUNDS ?= 20
-soak: setup
+soak: setup fuzz
 	PROPTEST_CASES=20000 cargo test --locked --release --workspace --exclude lapse-tests
 	cargo build --locked --package lapse-cli
 	for round in $$(seq $(ROUNDS)); do cargo test --locked --package lapse-tests kill -- --test-threads 2; done

@@ -153,12 +153,15 @@ impl Frames {
 }
 
 /// The size in a chunk's first line; an extension after a semicolon is the signature.
+///
+/// Of a longer number s3s reads the first 8 digits, and would then take what is data here for the
+/// line of another chunk, of any size.
 fn size(line: &[u8]) -> Option<u64> {
     let line = line.strip_suffix(b"\r\n")?;
     let digits = line.split(|byte| *byte == b';').next()?;
     let digits = std::str::from_utf8(digits)
         .ok()
-        .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        .filter(|digits| digits.len() <= 8 && digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
     u64::from_str_radix(digits, 16).ok()
 }
 
@@ -219,6 +222,19 @@ mod tests {
         fn any_bytes_are_followed_or_refused(body in prop::collection::vec(any::<u8>(), 0..200), signed: bool) {
             let mut out = VecDeque::new();
             let _followed_or_refused = Frames::new(signed).take(body.into(), &mut out);
+        }
+    }
+
+    #[test]
+    fn size_that_s3s_would_read_otherwise_is_refused() {
+        for signed in [true, false] {
+            let take =
+                |line: &'static [u8]| Frames::new(signed).take(line.into(), &mut VecDeque::new());
+            assert!(take(b"00000012\r\n").is_ok());
+            assert!(take(b"000000012\r\n").is_err());
+            assert!(take(b"+12\r\n").is_err());
+            assert!(take(b"12 \r\n").is_err());
+            assert!(take(b"\r\n").is_err());
         }
     }
 

@@ -179,8 +179,11 @@ fn refuse_token(has_token: bool) -> S3Result<()> {
 
 /// `20260131T235959Z`
 pub(crate) fn parse_date(text: &str) -> Option<Timestamp> {
-    let time = DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok().filter(|_| text.len() == 16)?;
-    TimeZone::UTC.to_timestamp(time).ok()
+    const FORMAT: &str = "%Y%m%dT%H%M%SZ";
+    let time = DateTime::strptime(FORMAT, text).ok()?;
+    // jiff also reads signs, spaces and the second 60.
+    let is_exact = text.len() == 16 && time.strftime(FORMAT).to_string() == text;
+    TimeZone::UTC.to_timestamp(time).ok().filter(|_| is_exact)
 }
 
 pub(crate) fn version_2() -> S3Error {
@@ -232,6 +235,27 @@ impl Query {
             }
             Some(_) => Err(s3_error!(InvalidArgument, "The query has a parameter twice.")),
             None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn date_is_read_as_aws_writes_it_or_not_at_all() {
+        assert!(parse_date("20240229T235959Z").is_some());
+        for wrong in [
+            "20230229T000000Z",
+            "20260131T235960Z",
+            "20260131T240000Z",
+            "-9990131T000000Z",
+            "2026 131T000000Z",
+            "20260131T000000",
+            "20260131T000000z",
+        ] {
+            assert_eq!(parse_date(wrong), None, "{wrong}");
         }
     }
 }

@@ -15,6 +15,8 @@ mod event;
 mod fault;
 mod form;
 mod front;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod host;
 mod iam;
 mod index;

@@ -111,7 +111,9 @@ impl Stored {
 
 /// A page that a browser can be sent to: never `javascript:` or `data:`.
 fn is_web(target: &str) -> bool {
-    target.parse::<Uri>().is_ok_and(|uri| {
+    // What follows a `#` isn't looked at when a URI is parsed.
+    let fits = HeaderValue::from_str(target).is_ok();
+    fits && target.parse::<Uri>().is_ok_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https"))
             && uri.host().is_some_and(|host| !host.is_empty())
     })
@@ -134,4 +136,21 @@ fn escape(text: &str) -> String {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn target_that_no_header_can_carry_counts_for_nothing() {
+        let outcome =
+            |target| Outcome::of(&[("success_action_redirect", target)].into_iter().collect());
+        assert!(matches!(outcome("https://127.0.0.1/done?a=b#c"), Outcome::Redirect(_)));
+        for wrong in
+            ["https://127.0.0.1/#\u{1}", "https://127.0.0.1/#\r\na: b", "javascript:alert(1)"]
+        {
+            assert!(matches!(outcome(wrong), Outcome::Status(_)), "{wrong:?}");
+        }
+    }
 }

@@ -40,7 +40,7 @@ impl Fields {
     }
 
     /// Of two values, one might be checked and the other used.
-    fn add(&mut self, name: String, value: String) -> S3Result<()> {
+    pub(super) fn add(&mut self, name: String, value: String) -> S3Result<()> {
         if self.get(&name).is_some() {
             return Err(s3_error!(InvalidArgument, "The form has the field {name} twice."));
         }

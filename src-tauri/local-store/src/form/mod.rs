@@ -6,6 +6,8 @@
 
 mod answer;
 mod fields;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod policy;
 
 use std::collections::HashMap;

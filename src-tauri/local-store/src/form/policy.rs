@@ -200,10 +200,14 @@ fn is_exempt(name: &str) -> bool {
     matches!(name, "policy" | "x-amz-signature") || name.starts_with("x-ignore-")
 }
 
-/// `2026-01-31T23:59:59.000Z`: a time of day, in UTC.
+/// `2026-01-31T23:59:59Z`, with a fraction or without.
 fn parse_expiration(text: &str) -> Option<Timestamp> {
-    let is_utc = text.ends_with('Z') && text.as_bytes().get(10) == Some(&b'T');
-    text.parse().ok().filter(|_| is_utc)
+    let time: Timestamp = text.parse().ok()?;
+    // jiff also reads offsets, a time without seconds, and the second 60.
+    let (seconds, fraction) = text.strip_suffix('Z')?.split_at_checked(19)?;
+    let is_exact = time.strftime("%Y-%m-%dT%H:%M:%S").to_string() == seconds
+        && (fraction.is_empty() || fraction.starts_with('.'));
+    Some(time).filter(|_| is_exact)
 }
 
 fn invalid(message: &'static str) -> S3Error {
@@ -240,6 +244,10 @@ mod tests {
             r#"{"expiration":"2100-01-01T00:00:00+00:00","conditions":[{"bucket":"b"}]}"#,
             r#"{"expiration":"2100-01-01 00:00:00Z","conditions":[{"bucket":"b"}]}"#,
             r#"{"expiration":"2100-13-01T00:00:00Z","conditions":[{"bucket":"b"}]}"#,
+            r#"{"expiration":"2100-01-01T00:00Z","conditions":[{"bucket":"b"}]}"#,
+            r#"{"expiration":"2100-01-01T00:00:60Z","conditions":[{"bucket":"b"}]}"#,
+            r#"{"expiration":"2100-01-01T00:00:00,5Z","conditions":[{"bucket":"b"}]}"#,
+            r#"{"expiration":"2100-01-01T000000Z","conditions":[{"bucket":"b"}]}"#,
         ] {
             assert!(of(wrong).is_err(), "{wrong}");
         }

@@ -137,7 +137,7 @@ fn check(conditions: &ReadConditions, object: &Object) -> S3Result<()> {
 }
 
 /// `bytes=first-last`, both named and both within the object.
-fn range(text: &str, size: u64) -> S3Result<std::ops::Range<u64>> {
+pub(crate) fn range(text: &str, size: u64) -> S3Result<std::ops::Range<u64>> {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let ends = text.strip_prefix("bytes=").and_then(|ends| ends.split_once('-'));
     let ends = ends.filter(|(first, last)| digits(first) && digits(last));

@@ -170,9 +170,7 @@ impl Wanted {
             }
             (None, Some(part)) => Self::part(pinned, part),
             (Some(range), None) if range_applies(headers, object) => {
-                // An empty object has no byte that a suffix could mean.
-                let range = range.check(object.size).ok().filter(|range| !range.is_empty());
-                let range = range.ok_or_else(|| unsatisfiable(object.size))?;
+                let range = satisfiable(range, object.size)?;
                 Ok(Self { range, partial: true, parts: None })
             }
             _ => Ok(Self { range: 0..object.size, partial: false, parts: None }),
@@ -208,6 +206,13 @@ impl Wanted {
         let asked = mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED);
         Some(stored).filter(|_| asked && !self.partial)
     }
+}
+
+/// What a range means for an object of this size.
+pub(crate) fn satisfiable(range: s3s::dto::Range, size: u64) -> S3Result<Range<u64>> {
+    // An empty object has no byte that a suffix could mean.
+    let range = range.check(size).ok().filter(|range| !range.is_empty());
+    range.ok_or_else(|| unsatisfiable(size))
 }
 
 fn unsatisfiable(size: u64) -> s3s::S3Error {

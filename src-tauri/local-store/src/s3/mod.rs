@@ -2,8 +2,8 @@
 
 mod buckets;
 mod conditions;
-mod copy;
-mod get;
+pub(crate) mod copy;
+pub(crate) mod get;
 mod lifecycle;
 mod listing;
 mod multipart;

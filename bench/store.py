@@ -106,11 +106,12 @@ class Bench:
     @contextlib.contextmanager
     def store(self, home):
         env = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "LAPSE_HOME": str(home)}
-        with running([self.lapse, "store", "run"], home, env) as (process, _):
-            def read(*words):
-                output = subprocess.check_output([self.lapse, "store", *words, "--json"], env=env)
-                return json.loads(output)
 
+        def read(*words):
+            return json.loads(subprocess.check_output([self.lapse, "store", *words, "--json"], env=env))
+
+        read("status")  # makes the history: two programs that make it at once may find it locked
+        with running([self.lapse, "store", "run"], home, env) as (process, _):
             wait_for(lambda: read("status").get("pid") == process.pid)
             env_of = read("env")
             yield Server(process.pid, env_of["AWS_ENDPOINT_URL"], env_of["AWS_ACCESS_KEY_ID"],

@@ -5,11 +5,12 @@
 # make soak                     the long runs: many property cases, fuzzing, crash tests again and again
 # make bench-presign            links a second, beside boto3
 # make bench-share              a small file to a link, beside the aws command
+# make bench-store              the local store beside SeaweedFS, rclone and bare sendfile; its memory
 # make deny                     licences and sources of every dependency
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help share setup check test fuzz soak bench-presign bench-share deny
+.PHONY: help share setup check test fuzz soak bench-presign bench-share bench-store deny
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export FILE ARGS
@@ -67,6 +68,13 @@ bench-share: setup
 	tests/servers/setup.sh awscli bench/requirements.txt
 	cargo build --locked --release --package lapse-cli
 	.cache/servers/bin/python bench/share.py "$(TARGET)/release/lapse" .cache/awscli/bin/aws
+
+# About 10 minutes, and 10 GB of the temporary folder.
+bench-store: setup
+	tests/servers/setup.sh rclone bench/rclone.txt
+	cargo build --locked --release --package lapse-cli
+	cargo build --locked --release --package lapse-tests --examples
+	.cache/servers/bin/python bench/store.py "$(TARGET)/release/lapse" .cache/rclone/bin/rclone "$(TARGET)/release/examples"
 
 # Needs `cargo install cargo-deny` (minutes, so not a part of `make test`). Advisories need their database from
 # the network: `cargo deny check advisories`.

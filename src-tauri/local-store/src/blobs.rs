@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -17,8 +17,9 @@ use hyper::StatusCode;
 use s3s::dto::StreamingBlob;
 use s3s::stream::{ByteStream, RemainingLength};
 use s3s::{S3Error, StdError, s3_error};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::blocks::{Buffers, Wait};
 use crate::chunks::BadChunk;
 use crate::digest::{Algorithm, Hasher, Sums};
 use crate::fault::Fault;
@@ -27,7 +28,7 @@ use crate::pace::TooSlow;
 use crate::{Error, blocks, check, fault, private};
 
 /// Measured: 64 KiB reads halve the speed of a download, larger ones gain nothing.
-const READ: u64 = 256 * 1024;
+const READ: u64 = blocks::LARGE as u64;
 /// What all downloads together may hold, as long as each has a block.
 const READ_BY_ALL: u64 = 32 * 1024 * 1024;
 /// What is gathered of an upload before it is written; at most two of these are held an upload.
@@ -41,6 +42,7 @@ pub(crate) struct Blobs {
     temporary: PathBuf,
     readers: Mutex<HashMap<String, Readers>>,
     downloads: AtomicU64,
+    buffers: Arc<Buffers>,
 }
 
 #[derive(Default)]
@@ -67,6 +69,7 @@ impl Blobs {
             temporary: dir.join("tmp"),
             readers: Mutex::default(),
             downloads: AtomicU64::new(0),
+            buffers: Arc::default(),
         };
         for dir in [&blobs.kept, &blobs.temporary] {
             private::create_dir(dir).map_err(Error::io("make", dir))?;
@@ -99,9 +102,9 @@ impl Blobs {
         size: Size,
         asked: Option<Algorithm>,
     ) -> Result<Received, Fault> {
-        let path = self.temporary.join(random_name());
         // The file is written while the next batch arrives.
-        let mut writing = spawn_blocking(move || Received::create(path, asked));
+        let mut writing =
+            Writing::Here(Box::new(Received::new(self.temporary.join(random_name()), asked)));
         let mut batch = Vec::new();
         let (mut gathered, mut received) = (0, 0_u64);
         loop {
@@ -112,21 +115,22 @@ impl Blobs {
             gathered += chunk.len();
             batch.push(chunk);
             if gathered >= WRITE {
-                let file = writing.await??;
+                let file = writing.done().await?;
                 let full = std::mem::take(&mut batch);
-                writing = spawn_blocking(move || file.write(&full));
+                writing = Writing::There(spawn_blocking(move || file.write(&full)));
                 gathered = 0;
             }
         }
         size.check_end(received)?;
-        let file = writing.await??;
-        Ok(spawn_blocking(move || file.write(&batch)).await??)
+        let mut file = writing.done().await?;
+        file.rest = batch;
+        Ok(file)
     }
 
     /// Makes a received file a blob; whoever writes its row syncs the folder first. It goes again unless its
     /// guard forgets it.
     pub(crate) fn keep(&self, received: Received) -> io::Result<Kept> {
-        let Received { mut file, temporary, size, hasher } = received;
+        let (mut file, temporary, size, hasher) = received.finish()?;
         let (sums, blocks) = hasher.finish();
         file.write_all(&blocks)?;
         file.sync_all()?;
@@ -178,7 +182,14 @@ impl Blobs {
             readers.entry(piece.file.clone()).or_default().count += 1;
         }
         drop(readers);
-        Pinned { blobs: Arc::clone(self), pieces }
+        Pinned { blobs: Arc::clone(self), pieces, only: None }
+    }
+
+    /// The same for a single file, which is opened at once: then it stays whatever happens. `NotFound` when it was
+    /// removed just before, or is missing.
+    pub(crate) fn open_only(self: &Arc<Self>, piece: Piece) -> io::Result<Pinned> {
+        let file = File::open(self.kept.join(&piece.file))?;
+        Ok(Pinned { blobs: Arc::clone(self), pieces: vec![piece], only: Some(file) })
     }
 
     fn readers(&self) -> MutexGuard<'_, HashMap<String, Readers>> {
@@ -224,27 +235,69 @@ impl Size {
 
 /// A received file, not yet part of the store.
 pub(crate) struct Received {
-    file: File,
-    temporary: Unlink,
+    path: PathBuf,
+    /// Made with the first write.
+    file: Option<(File, Unlink)>,
     size: u64,
     hasher: Hasher,
+    /// What is still to be written; for most objects all.
+    rest: Vec<Bytes>,
 }
 
 impl Received {
-    fn create(path: PathBuf, asked: Option<Algorithm>) -> io::Result<Self> {
-        let file = private::create_new(&path)?;
-        Ok(Self { file, temporary: Unlink(path), size: 0, hasher: Hasher::new(asked) })
+    fn new(path: PathBuf, asked: Option<Algorithm>) -> Self {
+        Self { path, file: None, size: 0, hasher: Hasher::new(asked), rest: Vec::new() }
     }
 
     fn write(mut self, batch: &[Bytes]) -> io::Result<Self> {
-        check_room(&self.file, batch.iter().map(|chunk| chunk.len() as u64).sum())?;
-        for chunk in batch {
-            self.hasher.update(chunk);
-            self.file.write_all(chunk)?;
-            self.size += chunk.len() as u64;
-        }
+        let (mut file, temporary) = match self.file.take() {
+            Some(open) => open,
+            None => (private::create_new(&self.path)?, Unlink(self.path.clone())),
+        };
+        let length = batch.iter().map(|chunk| chunk.len() as u64).sum();
+        check_room(&file, length)?;
+        self.hasher.update(batch, || write_all(&mut file, batch))?;
+        self.size += length;
+        self.file = Some((file, temporary));
         Ok(self)
     }
+
+    /// The whole file.
+    fn finish(mut self) -> io::Result<(File, Unlink, u64, Hasher)> {
+        let rest = std::mem::take(&mut self.rest);
+        let Self { file, size, hasher, .. } = self.write(&rest)?;
+        let (file, temporary) = file.ok_or(io::ErrorKind::NotFound)?;
+        Ok((file, temporary, size, hasher))
+    }
+}
+
+/// A file on its way in, and where it is written.
+enum Writing {
+    Here(Box<Received>),
+    There(JoinHandle<io::Result<Received>>),
+}
+
+impl Writing {
+    async fn done(self) -> Result<Received, Fault> {
+        match self {
+            Self::Here(received) => Ok(*received),
+            Self::There(writing) => Ok(writing.await??),
+        }
+    }
+}
+
+fn write_all(file: &mut File, batch: &[Bytes]) -> io::Result<()> {
+    let mut slices: Vec<_> = batch.iter().map(|chunk| IoSlice::new(chunk)).collect();
+    let mut left = slices.as_mut_slice();
+    while !left.is_empty() {
+        match file.write_vectored(left)? {
+            0 if left.iter().any(|slice| !slice.is_empty()) => {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            written => IoSlice::advance_slices(&mut left, written),
+        }
+    }
+    Ok(())
 }
 
 /// A blob that no row names yet; dropped, its file goes.
@@ -258,6 +311,8 @@ pub(crate) struct Kept {
 pub(crate) struct Pinned {
     blobs: Arc<Blobs>,
     pieces: Vec<Piece>,
+    /// The only piece's file, open; then it isn't counted among the readers.
+    only: Option<File>,
 }
 
 impl Pinned {
@@ -265,7 +320,8 @@ impl Pinned {
     pub(crate) fn check(&self) -> Result<(), Fault> {
         for piece in &self.pieces {
             let path = self.blobs.kept.join(&piece.file);
-            let found = match fs::metadata(&path) {
+            let found = match self.only.as_ref().map_or_else(|| fs::metadata(&path), File::metadata)
+            {
                 Ok(metadata) => Some(metadata.len()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) => return Err(error.into()),
@@ -279,6 +335,11 @@ impl Pinned {
         Ok(())
     }
 
+    /// Whether nothing can happen to its files any more.
+    pub(crate) fn is_open(&self) -> bool {
+        self.only.is_some()
+    }
+
     /// The sizes of the pieces, in order.
     pub(crate) fn sizes(&self) -> impl ExactSizeIterator<Item = u64> {
         self.pieces.iter().map(|piece| piece.size)
@@ -290,16 +351,13 @@ impl Pinned {
         let left = range.end - range.start;
         self.blobs.downloads.fetch_add(1, Ordering::Relaxed);
         let reading = Reading { next: 0, open: None, skip: range.start, left, pinned: self };
-        let first =
-            spawn_blocking(move || reading.read()).await?.map_err(|error| match error.kind() {
-                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => damaged().into(),
-                _ => Fault::Io(error),
-            })?;
+        let first = reading.next().await.map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => damaged().into(),
+            _ => Fault::Io(error),
+        })?;
         let Some((first, reading)) = first else { return Ok(s3s::Body::empty().into()) };
         let rest = stream::unfold(Some(reading), |reading| async {
-            let reading = reading?;
-            let read = spawn_blocking(move || reading.read()).await.map_err(io::Error::other);
-            match read.flatten() {
+            match reading?.next().await {
                 Ok(Some((chunk, reading))) => Some((Ok(chunk), Some(reading))),
                 Ok(None) => None,
                 Err(error) => Some((Err(error.into()), None)),
@@ -312,6 +370,9 @@ impl Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
+        if self.only.is_some() {
+            return;
+        }
         let mut all = self.blobs.readers();
         for piece in &self.pieces {
             let Some(readers) = all.get_mut(&piece.file) else { continue };
@@ -344,29 +405,50 @@ struct OpenPiece {
 }
 
 impl Reading {
-    fn read(mut self) -> io::Result<Option<(Bytes, Self)>> {
+    /// The next bytes, read by another thread when the disk must be waited for.
+    async fn next(mut self) -> io::Result<Option<(Bytes, Self)>> {
         if self.left == 0 {
             return Ok(None);
         }
-        let mut piece = match self.open.take() {
-            Some(piece) => piece,
-            None => self.open_next()?,
-        };
+        if let Some(chunk) = self.read(Wait::No)? {
+            return Ok(Some((chunk, self)));
+        }
+        spawn_blocking(move || {
+            let chunk = self.read(Wait::Yes)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+            Ok(Some((chunk, self)))
+        })
+        .await
+        .map_err(io::Error::other)?
+    }
+
+    fn read(&mut self, wait: Wait) -> io::Result<Option<Bytes>> {
+        if self.open.is_none() {
+            if wait == Wait::No && self.pinned.only.is_none() {
+                return Ok(None);
+            }
+            self.open = Some(self.open_next()?);
+        }
+        let Some(piece) = &mut self.open else { return Ok(None) };
         let downloads = self.pinned.blobs.downloads.load(Ordering::Relaxed).max(1);
         let much = (READ_BY_ALL / downloads).clamp(blocks::BLOCK, READ);
         // Up to the end of a block, so that none is read twice.
         let end = (piece.at + 1).next_multiple_of(blocks::BLOCK) - blocks::BLOCK + much;
         let length = (end - piece.at).min(piece.size - piece.at).min(self.left);
-        let read = blocks::read(&piece.file, piece.size, piece.at, length);
+        let buffers = &self.pinned.blobs.buffers;
+        let read = blocks::read(&piece.file, piece.size, (piece.at, length), buffers, wait);
         let chunk = read.inspect_err(|error| {
             let file = self.next.checked_sub(1).and_then(|place| self.pinned.pieces.get(place));
             let file = file.map(|piece| piece.file.as_str());
             tracing::error!(%error, file, at = piece.at, "a blob couldn't be read as it was stored");
         })?;
-        piece.at += length;
-        self.left -= length;
-        self.open = Some(piece).filter(|piece| piece.at < piece.size);
-        Ok(Some((chunk, self)))
+        if chunk.is_some() {
+            piece.at += length;
+            self.left -= length;
+            if piece.at == piece.size {
+                self.open = None;
+            }
+        }
+        Ok(chunk)
     }
 
     fn open_next(&mut self) -> io::Result<OpenPiece> {
@@ -377,7 +459,10 @@ impl Reading {
                 self.skip -= piece.size;
                 continue;
             }
-            let file = File::open(self.pinned.blobs.kept.join(&piece.file))?;
+            let file = match &self.pinned.only {
+                Some(file) => file.try_clone()?,
+                None => File::open(self.pinned.blobs.kept.join(&piece.file))?,
+            };
             return Ok(OpenPiece { file, size: piece.size, at: std::mem::take(&mut self.skip) });
         }
     }
@@ -464,7 +549,7 @@ fn random_name() -> String {
     HEXLOWER.encode(&rand::random::<[u8; 16]>())
 }
 
-fn damaged() -> S3Error {
+pub(crate) fn damaged() -> S3Error {
     s3_error!(InternalError, "The stored bytes of this object are missing or damaged.")
 }
 

@@ -2,7 +2,9 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use s3s::crypto::{Checksum as _, Crc32c};
 
 /// So many bytes have a checksum of their own; the last block may be shorter.
@@ -58,37 +60,126 @@ impl Blocks {
     }
 }
 
+/// Whether a read may wait for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    Yes,
+    /// Only what the system holds in memory is read.
+    No,
+}
+
 /// Reads the blocks of a blob of `size` bytes that hold the `length` bytes from `start` on, at least one, and
-/// compares them. Gives those bytes alone, or `InvalidData`.
-pub(crate) fn read(file: &File, size: u64, start: u64, length: u64) -> io::Result<bytes::Bytes> {
+/// compares them. Gives those bytes alone, or `InvalidData`; `None` when that would have to wait and mustn't.
+pub(crate) fn read(
+    file: &File,
+    size: u64,
+    (start, length): (u64, u64),
+    buffers: &Arc<Buffers>,
+    wait: Wait,
+) -> io::Result<Option<Bytes>> {
     let first = start / BLOCK;
     let from = first * BLOCK;
     let to = (start + length).next_multiple_of(BLOCK).min(size);
     let blocks = (to - from).div_ceil(BLOCK);
-    let mut data = vec![0; usize_of(to - from)?];
+    let mut data = buffers.take(usize_of(to - from)?);
     let mut sums = vec![0; usize_of(blocks * SUM)?];
-    read_at(file, &mut data, from)?;
-    read_at(file, &mut sums, size + first * SUM)?;
+    if !read_at(file, data.as_mut(), from, wait)?
+        || !read_at(file, &mut sums, size + first * SUM, wait)?
+    {
+        return Ok(None);
+    }
     let mut found = Blocks::new();
-    found.update(&data);
+    found.update(data.as_ref());
     if found.finish() != sums {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a blob isn't what was stored"));
     }
     let skip = usize_of(start - from)?;
-    Ok(bytes::Bytes::from(data).slice(skip..skip + usize_of(length)?))
+    Ok(Some(Bytes::from_owner(data).slice(skip..skip + usize_of(length)?)))
+}
+
+/// Large buffers that were used before: the system takes longer to give new memory than to fill it.
+#[derive(Default)]
+pub(crate) struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+/// What the largest buffers hold; smaller ones aren't kept.
+pub(crate) const LARGE: usize = 256 * 1024;
+/// So many are kept.
+const KEPT: usize = 16;
+
+impl Buffers {
+    fn take(self: &Arc<Self>, length: usize) -> Buffer {
+        let home = (length > LARGE / 2 && length <= LARGE).then(|| Arc::clone(self));
+        let used = home.as_ref().and_then(|home| home.kept().pop());
+        let bytes = used.unwrap_or_else(|| vec![0; if home.is_some() { LARGE } else { length }]);
+        Buffer { bytes, length, home }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Buffer {
+    bytes: Vec<u8>,
+    length: usize,
+    home: Option<Arc<Buffers>>,
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl AsMut<[u8]> for Buffer {
+    fn as_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.length]
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let Some(home) = self.home.take() else { return };
+        let mut kept = home.kept();
+        if kept.len() < KEPT {
+            kept.push(std::mem::take(&mut self.bytes));
+        }
+    }
 }
 
 fn usize_of(length: u64) -> io::Result<usize> {
     usize::try_from(length).map_err(io::Error::other)
 }
 
+/// Fills the buffer; gives whether it could without waiting, where it mustn't.
+fn read_at(file: &File, buffer: &mut [u8], offset: u64, wait: Wait) -> io::Result<bool> {
+    match wait {
+        Wait::Yes => read_exact_at(file, buffer, offset).map(|()| true),
+        Wait::No => Ok(read_cached_at(file, buffer, offset)),
+    }
+}
+
+/// What goes wrong here is told by the read that may wait.
+#[cfg(target_os = "linux")]
+fn read_cached_at(file: &File, buffer: &mut [u8], offset: u64) -> bool {
+    use rustix::io::{ReadWriteFlags, preadv2};
+    let wanted = buffer.len();
+    let read = preadv2(file, &mut [io::IoSliceMut::new(buffer)], offset, ReadWriteFlags::NOWAIT);
+    read == Ok(wanted)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn read_cached_at(_: &File, _: &mut [u8], _: u64) -> bool {
+    false
+}
+
 #[cfg(unix)]
-fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
 }
 
 #[cfg(windows)]
-fn read_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
     while !buffer.is_empty() {
         match std::os::windows::fs::FileExt::seek_read(file, buffer, offset)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -131,7 +222,12 @@ mod tests {
             let start = at.index(data.len());
             let length = 1 + end.index(data.len() - start);
             let (from, much) = (start as u64, length as u64);
-            prop_assert_eq!(&read(&file, size, from, much).expect("whole")[..], &data[start..start + length]);
+            let buffers = Arc::default();
+            for wait in [Wait::Yes, Wait::No] {
+                let read = read(&file, size, (from, much), &buffers, wait).expect("whole");
+                prop_assert!(read.is_some() || wait == Wait::No);
+                prop_assert!(read.is_none_or(|read| read == data[start..start + length]));
+            }
 
             let flipped = start + flip.index(length);
             let mut damaged = data.clone();
@@ -140,7 +236,7 @@ mod tests {
             sums.update(&data);
             let mut file = tempfile::tempfile().expect("a file");
             file.write_all(&damaged).and_then(|()| file.write_all(&sums.finish())).expect("written");
-            prop_assert!(read(&file, size, from, much).is_err());
+            prop_assert!(read(&file, size, (from, much), &buffers, Wait::Yes).is_err());
         }
     }
 }

@@ -1,10 +1,16 @@
 //! Checksums: what a request asks to be verified, and what was computed.
 
+use std::thread;
+
+use bytes::Bytes;
 use data_encoding::BASE64;
 use s3s::crypto::{Checksum as Hash, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::Blocks;
+
+/// To start a thread takes as long as to hash some 20 KiB.
+const MUCH: usize = 256 * 1024;
 
 /// A checksum algorithm that S3 clients may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,13 +121,29 @@ impl Hasher {
         }
     }
 
-    pub(crate) fn update(&mut self, data: &[u8]) {
-        self.md5.update(data);
-        self.crc64.update(data);
-        self.blocks.update(data);
-        if let Some((_, extra)) = &mut self.extra {
-            extra.update(data);
+    /// Hashes the next chunks while `beside` is done. MD5 takes as long as all else together, so it has a thread
+    /// of its own when there is much.
+    pub(crate) fn update<T>(&mut self, chunks: &[Bytes], beside: impl FnOnce() -> T) -> T {
+        let Self { md5, crc64, blocks, extra } = self;
+        let mut of_md5 = || chunks.iter().for_each(|chunk| md5.update(chunk));
+        let others = || {
+            for chunk in chunks {
+                crc64.update(chunk);
+                blocks.update(chunk);
+                if let Some((_, extra)) = extra {
+                    extra.update(chunk);
+                }
+            }
+            beside()
+        };
+        if chunks.iter().map(Bytes::len).sum::<usize>() < MUCH {
+            of_md5();
+            return others();
         }
+        thread::scope(|scope| {
+            scope.spawn(of_md5);
+            others()
+        })
     }
 
     /// The sums of the whole, and those of the blocks.

@@ -64,13 +64,13 @@ pub struct Limits {
     pub head: Duration,
     /// How long a client is waited for until 16 KiB of what it sends, or should read, have moved (28 s).
     pub pause: Duration,
-    /// Open connections (400): each may need a file too, and many systems give a process 1,024 descriptors.
+    /// Open connections (2,000), as far as the process may have so many: each may need a file too.
     pub connections: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head: Duration::from_secs(20), pause: Duration::from_secs(28), connections: 400 }
+        Self { head: Duration::from_secs(20), pause: Duration::from_secs(28), connections: 2000 }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The open connections: how many there may be, and which one goes when another needs its place.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,7 +24,9 @@ pub(crate) struct Lines {
 /// An open connection.
 pub(crate) struct Line {
     requests: AtomicUsize,
-    /// When it was opened or a request ended, in milliseconds since [`Lines::began`].
+    /// Whether some of an answer isn't handed to the system yet.
+    sending: AtomicBool,
+    /// When it was opened, or an answer was over, in milliseconds since [`Lines::began`].
     idle_since: AtomicU64,
     began: Instant,
     cut: Notify,
@@ -69,6 +71,7 @@ impl Lines {
     fn take(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Place {
         let line = Arc::new(Line {
             requests: AtomicUsize::new(0),
+            sending: AtomicBool::new(false),
             idle_since: AtomicU64::new(0),
             began: self.began,
             cut: Notify::new(),
@@ -81,7 +84,7 @@ impl Lines {
 
     fn cut_longest_idle(&self) {
         let open = self.open();
-        let idle = open.values().filter(|line| line.requests.load(Ordering::Relaxed) == 0);
+        let idle = open.values().filter(|line| !line.is_at_work());
         let longest = idle.min_by_key(|line| line.idle_since.load(Ordering::Relaxed));
         if let Some(line) = longest.filter(|line| line.is_idle()) {
             line.cut.notify_one();
@@ -112,8 +115,23 @@ impl Line {
 
     fn is_idle(&self) -> bool {
         let since = Duration::from_millis(self.idle_since.load(Ordering::Relaxed));
-        self.requests.load(Ordering::Relaxed) == 0
-            && self.began.elapsed().saturating_sub(since) >= IDLE
+        !self.is_at_work() && self.began.elapsed().saturating_sub(since) >= IDLE
+    }
+
+    fn is_at_work(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 0 || self.sending.load(Ordering::Relaxed)
+    }
+
+    /// Something is written, and more may be waiting: a slow reader's last bytes come long after the request is done.
+    pub(crate) fn sends(&self) {
+        self.sending.store(true, Ordering::Relaxed);
+    }
+
+    /// All that was to be written is with the system.
+    pub(crate) fn has_sent(&self) {
+        if self.sending.swap(false, Ordering::Relaxed) {
+            self.idle_since.store(self.now(), Ordering::Relaxed);
+        }
     }
 
     fn now(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use s3s::StdError;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
+
+use crate::lines::Line;
 
 /// So much must move while a client is waited for up to [`crate::Limits::pause`]: half a kilobyte a second with
 /// Lapse's own limits, which the slowest telephone line does.
@@ -104,11 +107,12 @@ impl http_body::Body for Paced {
 pub(crate) struct PacedStream {
     stream: TcpStream,
     pace: Pace,
+    line: Arc<Line>,
 }
 
 impl PacedStream {
-    pub(crate) fn new(stream: TcpStream, pause: Duration) -> Self {
-        Self { stream, pace: Pace::new(pause) }
+    pub(crate) fn new(stream: TcpStream, pause: Duration, line: Arc<Line>) -> Self {
+        Self { stream, pace: Pace::new(pause), line }
     }
 
     fn written(
@@ -116,6 +120,7 @@ impl PacedStream {
         context: &mut Context<'_>,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
+        self.line.sends();
         if written.is_pending() && self.pace.is_over(context) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
@@ -161,6 +166,7 @@ impl AsyncWrite for PacedStream {
     /// All is written: the client is waited for no longer.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.pace.begin_anew();
+        self.line.has_sent();
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

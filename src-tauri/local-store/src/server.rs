@@ -40,6 +40,12 @@ const BUFFER: usize = 64 * 1024;
 /// What requests under way get when the store stops.
 const GRACE: Duration = Duration::from_secs(5);
 
+#[cfg(unix)]
+const MOST_DESCRIPTORS: u64 = 8192;
+/// For the index, uploads, and whatever else this process does.
+#[cfg(unix)]
+const OWN_DESCRIPTORS: u64 = 200;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 
 /// What the server is doing, for whoever decides when to stop it.
@@ -69,7 +75,7 @@ impl Server {
             store: Arc::clone(store),
             pulse: Arc::new(pulse),
             limits,
-            lines: Lines::new(limits.connections),
+            lines: Lines::new(limits.connections.min(descriptors() / 2)),
         }
     }
 
@@ -104,6 +110,7 @@ impl Server {
             };
             let server = Arc::clone(&self);
             let line = Arc::clone(&place.line);
+            let stream = PacedStream::new(stream, limits.pause, Arc::clone(&line));
             let answer = service_fn(move |request| {
                 let server = Arc::clone(&server);
                 let counted = server.count(line.begin());
@@ -113,7 +120,7 @@ impl Server {
                 .timer(TokioTimer::new())
                 .header_read_timeout(limits.head)
                 .max_buf_size(BUFFER)
-                .serve_connection(TokioIo::new(PacedStream::new(stream, limits.pause)), answer);
+                .serve_connection(TokioIo::new(stream), answer);
             let connection = graceful.watch(connection);
             connections.spawn(async move {
                 tokio::select! {
@@ -185,6 +192,28 @@ async fn accept(
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
     Ok((stream, peer.ip().is_loopback(), lines.place().await))
+}
+
+/// How many files and connections this process may have open: as many as the system lets it, for which it must
+/// ask. Each download needs two.
+fn descriptors() -> usize {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        let wanted = limit.maximum.map_or(MOST_DESCRIPTORS, |most| most.min(MOST_DESCRIPTORS));
+        if limit.current.is_some_and(|current| current < wanted) {
+            limit.current = Some(wanted);
+            // Refused, it stays as it is.
+            if setrlimit(Resource::Nofile, limit).is_err() {
+                limit = getrlimit(Resource::Nofile);
+            }
+        }
+        let own = limit.current.unwrap_or(MOST_DESCRIPTORS).saturating_sub(OWN_DESCRIPTORS);
+        usize::try_from(own).unwrap_or(usize::MAX).max(16)
+    }
+    #[cfg(not(unix))]
+    usize::MAX
 }
 
 fn refusal(error: S3Error) -> Response<Body> {

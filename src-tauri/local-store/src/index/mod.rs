@@ -6,6 +6,7 @@ mod uploads;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(crate) use writer::{Change, Written};
 const MIGRATIONS: [&str; VERSION as usize] =
     [include_str!("schema.sql"), include_str!("key_use.sql"), include_str!("lifecycle.sql")];
 const VERSION: u32 = 3;
+/// Connections that read at once.
+const READERS: usize = 4;
 
 /// The index file in the store's folder `dir`.
 pub(crate) fn path(dir: &Path) -> PathBuf {
@@ -43,7 +46,8 @@ pub(crate) fn path(dir: &Path) -> PathBuf {
 /// The index as its host uses it. Calls block: keep them off the async threads.
 pub(crate) struct Index {
     writer: writer::Writer,
-    reader: Mutex<Connection>,
+    readers: Vec<Mutex<Connection>>,
+    next_reader: AtomicUsize,
 }
 
 impl Index {
@@ -63,10 +67,14 @@ impl Index {
         let mut writer = Connection::open(&path).map_err(&failed)?;
         configure(&writer).map_err(&failed)?;
         migrate(&mut writer).map_err(&failed)?;
-        let reader = Connection::open(&path).map_err(&failed)?;
-        configure(&reader).map_err(&failed)?;
+        let reader = || -> rusqlite::Result<_> {
+            let reader = Connection::open(&path)?;
+            configure(&reader)?;
+            Ok(Mutex::new(reader))
+        };
+        let readers = (0..READERS).map(|_| reader()).collect::<Result<_, _>>().map_err(&failed)?;
         let writer = writer::Writer::start(writer, dir, events).map_err(Error::io("use", &path))?;
-        Ok(Self { writer, reader: Mutex::new(reader) })
+        Ok(Self { writer, readers, next_reader: AtomicUsize::new(0) })
     }
 
     /// Reads in one consistent view.
@@ -74,7 +82,8 @@ impl Index {
         &self,
         job: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let mut connection = lock(&self.reader);
+        let turn = self.next_reader.fetch_add(1, Ordering::Relaxed);
+        let mut connection = lock(&self.readers[turn % READERS]);
         let view = connection.transaction()?;
         job(&view)
     }

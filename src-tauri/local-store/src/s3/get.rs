@@ -1,5 +1,6 @@
 //! Reading objects.
 
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,10 +16,10 @@ use tokio::task::spawn_blocking;
 use super::conditions::{ReadConditions, range_applies};
 use super::lifecycle::expiration;
 use super::{signed, timestamp};
-use crate::blobs::Pinned;
+use crate::blobs::{Pinned, damaged};
 use crate::digest::{Algorithm, Stored};
 use crate::fault::{self, Fault};
-use crate::index::{self, Object};
+use crate::index::{self, Object, Piece};
 use crate::lifecycle::Rule;
 use crate::store::Store;
 
@@ -131,15 +132,27 @@ pub(super) async fn open(
                 let pieces = index::pieces(view, object.id)?;
                 Ok((object, pieces, index::lifecycle(view, &bucket)?))
             })?;
-            let pinned = store.blobs.pin(pieces);
-            // Files go after their row: a row that is still there proves that the pin came in time.
-            if store.index.read(|view| Ok(index::is_current(view, object.id)?))? {
-                pinned.check()?;
-                return Ok((object, pinned, rules));
+            let pinned = match <[Piece; 1]>::try_from(pieces) {
+                Ok([piece]) => store.blobs.open_only(piece),
+                Err(pieces) => Ok(store.blobs.pin(pieces)),
+            };
+            match pinned {
+                // Files go after their row: a row that is still there proves that the pin came in time.
+                Ok(pinned) if pinned.is_open() || is_current(&store, object.id)? => {
+                    pinned.check()?;
+                    return Ok((object, pinned, rules));
+                }
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                Err(_) if is_current(&store, object.id)? => return Err(damaged().into()),
+                _ => {}
             }
         }
     })
     .await?
+}
+
+fn is_current(store: &Store, id: i64) -> Result<bool, Fault> {
+    store.index.read(|view| Ok(index::is_current(view, id)?))
 }
 
 fn latest_only(version: Option<&str>) -> S3Result<()> {

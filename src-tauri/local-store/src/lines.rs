@@ -118,7 +118,7 @@ impl Line {
         !self.is_at_work() && self.began.elapsed().saturating_sub(since) >= IDLE
     }
 
-    fn is_at_work(&self) -> bool {
+    pub(crate) fn is_at_work(&self) -> bool {
         self.requests.load(Ordering::Relaxed) > 0 || self.sending.load(Ordering::Relaxed)
     }
 

@@ -174,3 +174,38 @@ impl AsyncWrite for PacedStream {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::lines::Lines;
+
+    #[tokio::test]
+    async fn a_line_is_at_work_until_the_system_has_taken_its_last_byte() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let (reader, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (mut reader, (stream, _)) = (reader.expect("connected"), accepted.expect("accepted"));
+        let place = Lines::new(1).place().await;
+        let line = Arc::clone(&place.line);
+        let mut sender = PacedStream::new(stream, Duration::from_mins(1), Arc::clone(&line));
+        // More than the system takes for one who doesn't read; the request itself is over.
+        drop(line.begin());
+        let sending = tokio::spawn(async move {
+            sender.write_all(&vec![7; 64 * 1024 * 1024]).await?;
+            sender.flush().await?;
+            Ok::<_, io::Error>(sender)
+        });
+        let mut some = vec![0; 64 * 1024];
+        reader.read_exact(&mut some).await.expect("some bytes");
+        assert!(line.is_at_work() && !sending.is_finished());
+        tokio::io::copy(&mut reader.take(63 * 1024 * 1024 + 960 * 1024), &mut tokio::io::sink())
+            .await
+            .expect("the rest");
+        let _sender = sending.await.expect("no panic").expect("all was sent");
+        assert!(!line.is_at_work());
+    }
+}

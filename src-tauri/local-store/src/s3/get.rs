@@ -6,8 +6,8 @@ use std::sync::Arc;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, StatusCode};
 use s3s::dto::{
-    ChecksumMode, ChecksumType, ETag, GetObjectInput, GetObjectOutput, HeadObjectInput,
-    HeadObjectOutput, Timestamp, TimestampFormat,
+    ChecksumMode, ChecksumType, ETag, GetObjectInput, GetObjectOutput, GetObjectTaggingInput,
+    GetObjectTaggingOutput, HeadObjectInput, HeadObjectOutput, Timestamp, TimestampFormat,
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 use tokio::task::spawn_blocking;
@@ -105,6 +105,16 @@ pub(super) async fn head(
         ..Default::default()
     };
     Ok(S3Response::with_headers(output, overrides))
+}
+
+/// The store keeps no tags, and says so: clients ask before they copy a large object in parts.
+pub(super) async fn tags(
+    store: &Arc<Store>,
+    input: GetObjectTaggingInput,
+) -> S3Result<S3Response<GetObjectTaggingOutput>> {
+    latest_only(input.version_id.as_deref())?;
+    open(store, input.bucket, input.key).await?;
+    Ok(S3Response::new(GetObjectTaggingOutput { tag_set: Vec::new(), version_id: None }))
 }
 
 /// Finds an object and pins its files, so that they outlive an overwrite or a delete.

@@ -206,7 +206,9 @@ impl Wanted {
 
     /// The checksum is the whole object's: with a part of it, it would be wrong.
     fn checksum(&self, stored: Stored, mode: Option<&ChecksumMode>) -> Option<Stored> {
-        let asked = mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED);
+        // AWS takes any case, and its runtime for C and Python sends small letters.
+        let asked =
+            mode.is_some_and(|mode| mode.as_str().eq_ignore_ascii_case(ChecksumMode::ENABLED));
         Some(stored).filter(|_| asked && !self.partial)
     }
 }

@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on must stop, loudly")]
 
 mod cli;
+mod clients;
 mod conformance;
 mod faults;

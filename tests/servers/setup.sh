@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Sets up what the tests need beside cargo and a C compiler: Debian packages, and Python's in .cache/servers.
+# Sets up what the tests need beside cargo and a C compiler: Debian packages, and Python's in .cache/servers and
+# .cache/clients.
 # What can't be had is named, and then nothing runs.
 #   setup.sh [NAME REQUIREMENTS]    with two words: only Python's packages of that file, in .cache/NAME
 set -euo pipefail
@@ -33,6 +34,10 @@ xclip xclip
 strace strace
 zsh zsh
 fish fish
+rclone rclone
+s3cmd s3cmd
+chromium chromium
+chromedriver chromium-driver
 /usr/lib/*/faketime/libfaketimeMT.so.1 libfaketime
 "
 missing=()
@@ -55,3 +60,4 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 venv servers tests/servers/requirements.txt
+venv clients tests/clients/requirements.txt

@@ -7,6 +7,7 @@ use s3s::auth::{Credentials, S3Auth, SecretKey};
 use s3s::dto::{CopyObjectInput, CopySource, UploadPartCopyInput};
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 
+use crate::BUCKET;
 use crate::index::{AccessKey, Service};
 use crate::store::Store;
 
@@ -33,6 +34,9 @@ impl S3Access for Access {
         let key = self.0.key(&signer).ok_or_else(unknown_key)?;
         key.note_use(Service::S3);
         match (request.s3_op().name(), request.s3_path().get_bucket_name()) {
+            // Some clients create their bucket before they write to it, and are content with hearing
+            // that it is theirs already. It always is there: nobody can delete it.
+            ("CreateBucket", Some(BUCKET)) if key.bucket.as_deref() == Some(BUCKET) => Ok(()),
             ("CreateBucket" | "DeleteBucket", _) if key.bucket.is_some() => Err(out_of_scope()),
             // The list shows what the key may touch.
             ("ListBuckets", _) => Ok(()),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, StatusCode};
 use s3s::dto::{
-    ChecksumMode, ChecksumType, ETag, GetObjectInput, GetObjectOutput, HeadObjectInput,
-    HeadObjectOutput, Timestamp, TimestampFormat,
+    ChecksumMode, ChecksumType, ETag, GetObjectInput, GetObjectOutput, GetObjectTaggingInput,
+    GetObjectTaggingOutput, HeadObjectInput, HeadObjectOutput, Timestamp, TimestampFormat,
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 use tokio::task::spawn_blocking;
@@ -116,6 +116,16 @@ pub(super) async fn head(
     Ok(S3Response::with_headers(output, overrides))
 }
 
+/// The store keeps no tags, and says so: clients ask before they copy a large object in parts.
+pub(super) async fn tags(
+    store: &Arc<Store>,
+    input: GetObjectTaggingInput,
+) -> S3Result<S3Response<GetObjectTaggingOutput>> {
+    latest_only(input.version_id.as_deref())?;
+    open(store, input.bucket, input.key).await?;
+    Ok(S3Response::new(GetObjectTaggingOutput { tag_set: Vec::new(), version_id: None }))
+}
+
 /// Finds an object and pins its files, so that they outlive an overwrite or a delete. Gives the bucket's rules
 /// with it.
 pub(super) async fn open(
@@ -216,7 +226,9 @@ impl Wanted {
 
     /// The checksum is the whole object's: with a part of it, it would be wrong.
     fn checksum(&self, stored: Stored, mode: Option<&ChecksumMode>) -> Option<Stored> {
-        let asked = mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED);
+        // AWS takes any case, and its runtime for C and Python sends small letters.
+        let asked =
+            mode.is_some_and(|mode| mode.as_str().eq_ignore_ascii_case(ChecksumMode::ENABLED));
         Some(stored).filter(|_| asked && !self.partial)
     }
 }

@@ -357,6 +357,8 @@ async fn checksum_is_verified_kept_and_answered_when_asked() {
     assert_eq!(head.unwrap().checksum_sha256(), sum);
     let silent = host.send(host.draft("GET", "/lapse/k"), b"").await;
     assert_eq!(silent.header("x-amz-checksum-sha256"), None);
+    let small_letters = host.draft("HEAD", "/lapse/k").header("x-amz-checksum-mode", "enabled");
+    assert_eq!(host.send(small_letters, b"").await.header("x-amz-checksum-sha256"), sum);
 
     let chunked = |trailer: &str| {
         let body = format!("5\r\nhello\r\n0\r\n{trailer}\r\n");

@@ -170,3 +170,25 @@ async fn bucket_says_that_it_keeps_no_versions() {
     let answer = host.client(Key::Profile).get_bucket_versioning().bucket(BUCKET).send().await;
     assert_eq!(answer.unwrap().status(), None);
 }
+
+#[tokio::test]
+async fn creating_the_keys_own_bucket_says_that_it_is_there() {
+    let host = Host::start().await;
+    for key in [Key::Profile, Key::Env] {
+        let client = host.client(key);
+        let again = client.create_bucket().bucket(BUCKET).send().await;
+        assert_eq!(code(again), "BucketAlreadyOwnedByYou");
+        assert_eq!(code(client.create_bucket().bucket("lapse2").send().await), "AccessDenied");
+    }
+}
+
+#[tokio::test]
+async fn object_says_that_it_has_no_tags() {
+    let host = Host::start().await;
+    put(&host, "k", b"x").await;
+    let client = host.client(Key::Profile);
+    let tags = client.get_object_tagging().bucket(BUCKET).key("k").send().await.unwrap();
+    assert!(tags.tag_set().is_empty());
+    let none = client.get_object_tagging().bucket(BUCKET).key("none").send().await;
+    assert_eq!(code(none), "NoSuchKey");
+}

@@ -110,7 +110,6 @@ class Bench:
         def read(*words):
             return json.loads(subprocess.check_output([self.lapse, "store", *words, "--json"], env=env))
 
-        read("status")  # makes the history: two programs that make it at once may find it locked
         with running([self.lapse, "store", "run"], home, env) as (process, _):
             wait_for(lambda: read("status").get("pid") == process.pid)
             env_of = read("env")

@@ -181,6 +181,9 @@ async fn env(lapse: &Lapse, output: Output) -> Result<Outcome, Error> {
     let variables = [
         ("AWS_ENDPOINT_URL", endpoint.as_str()),
         ("AWS_REGION", status.region),
+        // The older names: boto3 knows the one only, s5cmd the other.
+        ("AWS_DEFAULT_REGION", status.region),
+        ("S3_ENDPOINT_URL", endpoint.as_str()),
         ("AWS_ACCESS_KEY_ID", &keys.access_key),
         ("AWS_SECRET_ACCESS_KEY", keys.secret.expose()),
         ("BUCKET", status.bucket),

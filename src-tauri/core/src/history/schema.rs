@@ -1,7 +1,7 @@
 //! The shape of the database, and how an older one becomes today's.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -91,7 +91,7 @@ fn connect(path: &Path) -> Result<Connection, Opening> {
     if version(&connection)? > STEPS.len() {
         return Err(Opening::Newer(version(&connection)?));
     }
-    connection.pragma_update(None, "journal_mode", "wal")?;
+    use_wal(&connection)?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     if version(&connection)? < STEPS.len() {
@@ -109,6 +109,21 @@ fn connect(path: &Path) -> Result<Connection, Opening> {
         migration.commit()?;
     }
     Ok(connection)
+}
+
+/// SQLite doesn't wait by itself where two make the same new database at once.
+fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let busy = match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => error,
+            done => return done,
+        };
+        if Instant::now() > end {
+            return Err(busy);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<usize> {

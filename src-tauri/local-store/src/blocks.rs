@@ -8,7 +8,7 @@ use bytes::Bytes;
 use s3s::crypto::{Checksum as _, Crc32c};
 
 /// So many bytes have a checksum of their own; the last block may be shorter.
-pub(crate) const BLOCK: u64 = 64 * 1024;
+pub(crate) const BLOCK: u64 = 32 * 1024;
 /// A CRC32C.
 const SUM: u64 = 4;
 

@@ -21,7 +21,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::blocks::{Buffers, Wait};
 use crate::chunks::BadChunk;
-use crate::digest::{Algorithm, Hasher, Sums};
+use crate::digest::{Algorithm, Extra, Hasher, Sums};
 use crate::fault::Fault;
 use crate::index::Piece;
 use crate::pace::TooSlow;
@@ -345,16 +345,26 @@ impl Pinned {
         self.pieces.iter().map(|piece| piece.size)
     }
 
+    /// Reads all of the object and hashes it; blocks.
+    pub(crate) fn hash(self, algorithm: Algorithm) -> Result<Vec<u8>, Fault> {
+        let left = self.pieces.iter().map(|piece| piece.size).sum();
+        let mut reading = Reading::begin(self, 0, left);
+        let mut hash = Extra::new(algorithm);
+        while reading.left > 0 {
+            match reading.read(Wait::Yes).map_err(broken_blob)? {
+                Some(chunk) => hash.update(&chunk),
+                None => return Err(damaged().into()),
+            }
+        }
+        Ok(hash.finish())
+    }
+
     /// Streams these bytes of the object. Nothing passes that isn't what was stored: damage at the beginning
     /// is refused, later on the stream breaks off.
     pub(crate) async fn stream(self, range: Range<u64>) -> Result<StreamingBlob, Fault> {
         let left = range.end - range.start;
-        self.blobs.downloads.fetch_add(1, Ordering::Relaxed);
-        let reading = Reading { next: 0, open: None, skip: range.start, left, pinned: self };
-        let first = reading.next().await.map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => damaged().into(),
-            _ => Fault::Io(error),
-        })?;
+        let reading = Reading::begin(self, range.start, left);
+        let first = reading.next().await.map_err(broken_blob)?;
         let Some((first, reading)) = first else { return Ok(s3s::Body::empty().into()) };
         let rest = stream::unfold(Some(reading), |reading| async {
             match reading?.next().await {
@@ -405,6 +415,11 @@ struct OpenPiece {
 }
 
 impl Reading {
+    fn begin(pinned: Pinned, skip: u64, left: u64) -> Self {
+        pinned.blobs.downloads.fetch_add(1, Ordering::Relaxed);
+        Self { next: 0, open: None, skip, left, pinned }
+    }
+
     /// The next bytes, read by another thread when the disk must be waited for.
     async fn next(mut self) -> io::Result<Option<(Bytes, Self)>> {
         if self.left == 0 {
@@ -551,6 +566,13 @@ fn random_name() -> String {
 
 pub(crate) fn damaged() -> S3Error {
     s3_error!(InternalError, "The stored bytes of this object are missing or damaged.")
+}
+
+fn broken_blob(error: io::Error) -> Fault {
+    match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => damaged().into(),
+        _ => Fault::Io(error),
+    }
 }
 
 /// The error types of s3s's body readers are private; their texts are all there is to tell them apart.

@@ -168,7 +168,8 @@ impl Sums {
     }
 }
 
-enum Extra {
+/// Hashes by one algorithm.
+pub(crate) enum Extra {
     Crc32(Crc32),
     Crc32c(Crc32c),
     Crc64Nvme(Crc64Nvme),
@@ -177,7 +178,7 @@ enum Extra {
 }
 
 impl Extra {
-    fn new(algorithm: Algorithm) -> Self {
+    pub(crate) fn new(algorithm: Algorithm) -> Self {
         match algorithm {
             Algorithm::Crc32 => Self::Crc32(Crc32::new()),
             Algorithm::Crc32c => Self::Crc32c(Crc32c::new()),
@@ -187,7 +188,7 @@ impl Extra {
         }
     }
 
-    fn update(&mut self, data: &[u8]) {
+    pub(crate) fn update(&mut self, data: &[u8]) {
         match self {
             Self::Crc32(hash) => hash.update(data),
             Self::Crc32c(hash) => hash.update(data),
@@ -197,7 +198,7 @@ impl Extra {
         }
     }
 
-    fn finish(self) -> Vec<u8> {
+    pub(crate) fn finish(self) -> Vec<u8> {
         match self {
             Self::Crc32(hash) => hash.finalize().to_vec(),
             Self::Crc32c(hash) => hash.finalize().to_vec(),

@@ -7,12 +7,15 @@ use s3s::dto::{
     ETag, MetadataDirective, UploadPartCopyInput, UploadPartCopyOutput,
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
+use tokio::task::spawn_blocking;
 
 use super::conditions::ReadConditions;
 use super::put::{Upload as Bytes, checked, refuse_unsupported};
 use super::{get, multipart, timestamp};
-use crate::digest::Algorithm;
+use crate::blobs::Pinned;
+use crate::digest::{Algorithm, Stored};
 use crate::event::EventKind;
+use crate::fault::Fault;
 use crate::index::{self, Headers, NewObject, Object};
 use crate::store::Store;
 
@@ -44,14 +47,25 @@ pub(super) async fn copy(
         expires: input.expires,
         metadata: checked(input.metadata)?,
     });
-    if input.checksum_algorithm.is_some() {
-        return Err(s3_error!(NotImplemented, "A copy keeps the checksum of its source."));
+    let asked = multipart::algorithm(input.checksum_algorithm.as_ref())?;
+    let mut computed = None;
+    if let Some(algorithm) = asked {
+        let (object, pinned, _) = get::open(store, bucket.clone(), key.clone()).await?;
+        check(&conditions, &object)?;
+        computed = Some((object.id, checksum(object, pinned, algorithm).await?));
     }
     let copied = store
         .write(move |change| {
-            let source = index::find_object(change, &bucket, &key)?
+            let mut source = index::find_object(change, &bucket, &key)?
                 .ok_or_else(|| s3_error!(NoSuchKey, "There is no object of the source's key."))?;
             check(&conditions, &source)?;
+            if let Some((of, checksum)) = computed {
+                if of != source.id {
+                    let message = "The source was replaced while it was copied.";
+                    return Err(s3_error!(OperationAborted, "{message}").into());
+                }
+                source.checksum = checksum;
+            }
             let new = NewObject {
                 bucket: input.bucket,
                 key: input.key,
@@ -76,6 +90,15 @@ pub(super) async fn copy(
         checksum_type: Some(ChecksumType::from_static(checksum.type_name())),
     };
     Ok(S3Response::new(CopyObjectOutput { copy_object_result: Some(result), ..Default::default() }))
+}
+
+/// The checksum of the whole object by this algorithm; it is read where another is kept.
+async fn checksum(object: Object, pinned: Pinned, algorithm: Algorithm) -> Result<Stored, Fault> {
+    if object.checksum.algorithm == algorithm && !object.checksum.composite {
+        return Ok(object.checksum);
+    }
+    let value = spawn_blocking(move || pinned.hash(algorithm)).await??;
+    Ok(Stored::full(algorithm, &value))
 }
 
 /// A part that is a range of an object: its bytes are copied, since S3's `ETag` of a part needs their MD5.

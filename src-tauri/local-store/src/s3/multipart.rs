@@ -181,7 +181,7 @@ impl Upload {
     }
 }
 
-fn algorithm(name: Option<&ChecksumAlgorithm>) -> S3Result<Option<Algorithm>> {
+pub(super) fn algorithm(name: Option<&ChecksumAlgorithm>) -> S3Result<Option<Algorithm>> {
     let Some(name) = name else { return Ok(None) };
     match Algorithm::of_name(name.as_str()) {
         Some(algorithm) => Ok(Some(algorithm)),

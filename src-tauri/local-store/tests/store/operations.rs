@@ -1,8 +1,12 @@
 //! Version 1 of the list, deleting many, buckets, copies into parts.
 
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart, Delete,
+    ObjectIdentifier,
+};
 use lapse_local_store::{BUCKET, Key};
+use sha2::{Digest, Sha256};
 
 use crate::support::{Host, bytes, code, names};
 
@@ -191,4 +195,38 @@ async fn object_says_that_it_has_no_tags() {
     assert!(tags.tag_set().is_empty());
     let none = client.get_object_tagging().bucket(BUCKET).key("none").send().await;
     assert_eq!(code(none), "NoSuchKey");
+}
+
+#[tokio::test]
+async fn copy_gets_the_checksum_that_it_asks_for() {
+    let host = Host::start().await;
+    let client = host.client(Key::Profile);
+    // Two parts, and a composite checksum that says nothing of the whole.
+    let data = [bytes(5 * 1024 * 1024, 1), bytes(100_000, 2)];
+    let upload = client.create_multipart_upload().bucket(BUCKET).key("parts");
+    let upload = upload.checksum_algorithm(ChecksumAlgorithm::Sha256).send().await.unwrap();
+    let id = upload.upload_id().unwrap();
+    let mut completed = CompletedMultipartUpload::builder();
+    for (number, data) in (1..).zip(&data) {
+        let part = client.upload_part().bucket(BUCKET).key("parts").upload_id(id);
+        let part = part.part_number(number).checksum_algorithm(ChecksumAlgorithm::Sha256);
+        let part = part.body(data.clone().into()).send().await.unwrap();
+        let sum = part.checksum_sha256().unwrap();
+        let named = CompletedPart::builder().part_number(number).checksum_sha256(sum);
+        completed = completed.parts(named.e_tag(part.e_tag().unwrap()).build());
+    }
+    let complete = client.complete_multipart_upload().bucket(BUCKET).key("parts").upload_id(id);
+    complete.multipart_upload(completed.build()).send().await.unwrap();
+
+    let copy = client.copy_object().bucket(BUCKET).key("copy").copy_source("lapse/parts");
+    let copy = copy.checksum_algorithm(ChecksumAlgorithm::Sha256).send().await.unwrap();
+    let expected = data_encoding::BASE64.encode(&Sha256::digest(data.concat()));
+    let result = copy.copy_object_result().unwrap();
+    assert_eq!(result.checksum_sha256(), Some(expected.as_str()));
+    let head = client.head_object().bucket(BUCKET).key("copy");
+    let head = head.checksum_mode(ChecksumMode::Enabled).send().await.unwrap();
+    assert_eq!(head.checksum_sha256(), Some(expected.as_str()));
+    assert_eq!(head.checksum_type(), Some(&ChecksumType::FullObject));
+    let got = client.get_object().bucket(BUCKET).key("copy").send().await.unwrap();
+    assert!(got.body.collect().await.unwrap().to_vec() == data.concat());
 }

@@ -133,7 +133,8 @@ fn check_names_what_is_not_as_it_was_stored() {
 
     let blobs = lapse.home().join("store/blobs");
     let blob = std::fs::read_dir(&blobs).unwrap().next().unwrap().unwrap().path();
-    std::fs::write(&blob, "hallo").unwrap();
+    let file = std::fs::File::options().write(true).open(&blob).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"a", 1).unwrap();
     for runs in [true, false] {
         if !runs {
             lapse.run(["store", "stop"]).success();

@@ -35,6 +35,7 @@ fn every_command_has_its_help() {
         "store status",
         "store check",
         "store stop",
+        "store listen",
         "store env",
         "completions",
     ] {

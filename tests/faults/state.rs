@@ -163,20 +163,3 @@ fn a_clock_that_was_wrong_for_a_while_costs_no_file() {
     }
     share.link.get().assert_gives(b"hello", "note.txt");
 }
-
-#[test]
-fn many_first_commands_at_once_all_work() {
-    for _ in 0..5 {
-        let lapse = Lapse::new();
-        let all: Vec<_> = (0..8)
-            .map(|_| {
-                let mut list = lapse.command(["list", "--json"]);
-                list.stderr(std::process::Stdio::piped()).spawn().unwrap()
-            })
-            .collect();
-        for one in all {
-            let ended = one.wait_with_output().unwrap();
-            assert!(ended.status.success(), "{ended:?}");
-        }
-    }
-}

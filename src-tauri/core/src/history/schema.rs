@@ -1,7 +1,7 @@
 //! The shape of the database, and how an older one becomes today's.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -53,8 +53,8 @@ const STEPS: &[&str] = &["
     CREATE TABLE probes (profile TEXT PRIMARY KEY, at INTEGER NOT NULL, findings TEXT NOT NULL);
 "];
 
-/// How long to wait for another Lapse to finish its write.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for another Lapse to finish its write: a busy disk may take seconds to sync it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn open(path: &Path) -> Result<Connection> {
     // SQLite would make it readable by others; its -wal and -shm files take the mode of this one.
@@ -91,7 +91,7 @@ fn connect(path: &Path) -> Result<Connection, Opening> {
     if version(&connection)? > STEPS.len() {
         return Err(Opening::Newer(version(&connection)?));
     }
-    use_wal(&connection)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     if version(&connection)? < STEPS.len() {
@@ -109,21 +109,6 @@ fn connect(path: &Path) -> Result<Connection, Opening> {
         migration.commit()?;
     }
     Ok(connection)
-}
-
-/// SQLite doesn't wait by itself where two make the same new database at once.
-fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let busy = match connection.pragma_update(None, "journal_mode", "wal") {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => error,
-            done => return done,
-        };
-        if Instant::now() > end {
-            return Err(busy);
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<usize> {

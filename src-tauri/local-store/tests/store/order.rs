@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::process::{Command, Stdio};
 
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use futures_util::{StreamExt, stream};
 use lapse_local_store::{BUCKET, Key};
 
 use crate::form::FormDraft;
@@ -12,7 +13,11 @@ use crate::support::{Host, bytes};
 const TRACED: &str = "LAPSE_TEST_TRACED";
 const PART: usize = 5 * 1024 * 1024;
 
-/// Not a test by itself: the process whose calls are looked at, one request after the other.
+/// Puts that come at once, and how many of them at a time.
+const CROWD: usize = 48;
+const AT_ONCE: usize = 8;
+
+/// Not a test by itself: the process whose calls are looked at, first one request after the other, then many at once.
 #[tokio::test]
 async fn traced_child() {
     if std::env::var_os(TRACED).is_none() {
@@ -41,6 +46,13 @@ async fn traced_child() {
     let copy = client.copy_object().bucket(BUCKET).key("copy");
     copy.copy_source(format!("{BUCKET}/big")).send().await.unwrap();
     assert_eq!(host.send(host.draft("DELETE", "/lapse/put"), b"").await.status, 204);
+
+    let crowd = (0..CROWD).map(|number| {
+        let draft = host.draft("PUT", &format!("/lapse/crowd-{number}"));
+        let host = &host;
+        async move { assert_eq!(host.send(draft, &bytes(20_000, 5)).await.status, 200) }
+    });
+    stream::iter(crowd).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
 }
 
 /// What matters of a system call, and the lines of the trace where it began and ended.
@@ -112,6 +124,36 @@ fn assert_order(what: &str, calls: &[Call], expected: &[Kind]) {
     }
 }
 
+/// Puts that share a commit: there are never more answers than files whose data, name and row were synced, in that order.
+fn assert_nothing_is_answered_early(calls: &[Call]) {
+    use Kind::{Answer, Commit, Rename, SyncData, SyncFolder};
+    let over_before = |kind: Kind, line: usize| {
+        calls.iter().filter(|call| call.kind == kind && call.ended < line).count()
+    };
+    // What a sync covers is what was over when it began.
+    let covered = |kind: Kind, by: usize, was: &dyn Fn(usize) -> usize| {
+        let syncs = calls.iter().filter(|call| call.kind == kind && call.ended < by);
+        syncs.map(|call| was(call.began)).max().unwrap_or(0)
+    };
+    let renamed = |line| over_before(Rename, line);
+    let named = |line| covered(SyncFolder, line, &renamed);
+    let committed = |line| covered(Commit, line, &named);
+    let mut answers = 0;
+    for call in calls {
+        match call.kind {
+            Answer => {
+                answers += 1;
+                assert!(committed(call.began) >= answers, "answer {answers} came early");
+            }
+            Rename => assert!(over_before(SyncData, call.began) > renamed(call.began)),
+            _ => {}
+        }
+    }
+    assert_eq!(answers, CROWD);
+    let commits = calls.iter().filter(|call| call.kind == Commit).count();
+    assert!(commits < CROWD, "{commits} commits of {CROWD} puts: none was shared");
+}
+
 #[test]
 fn what_is_answered_is_on_the_disk() {
     use Kind::{Answer, Commit, RemoveBlob, Rename, SyncData, SyncFolder, WriteData};
@@ -136,6 +178,11 @@ fn what_is_answered_is_on_the_disk() {
     let first = calls.iter().position(|call| call.kind == Kind::WriteData).unwrap();
     calls.drain(..first);
 
+    let first_of_crowd =
+        calls.iter().enumerate().filter(|(_, call)| call.kind == Kind::Answer).nth(8).unwrap().0
+            + 1;
+    let crowd = calls.split_off(first_of_crowd);
+    assert_nothing_is_answered_early(&crowd);
     let answers: Vec<_> = calls.split_inclusive(|call| call.kind == Kind::Answer).collect();
     let stored = [WriteData, SyncData, Rename, SyncFolder, Commit, Answer];
     let replaced = [WriteData, SyncData, Rename, SyncFolder, Commit, RemoveBlob, Answer];

@@ -189,7 +189,7 @@ fn midnight(date: &dto::Timestamp) -> Option<i64> {
     date.format(TimestampFormat::DateTime, &mut text).ok()?;
     let time: Timestamp = String::from_utf8(text).ok()?.parse().ok()?;
     let time = time.as_millisecond();
-    (time % (24 * 60 * 60 * 1000) == 0).then_some(time)
+    (time >= 0 && time % (24 * 60 * 60 * 1000) == 0).then_some(time)
 }
 
 /// A rule as S3 tells it.

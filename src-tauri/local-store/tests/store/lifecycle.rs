@@ -103,6 +103,8 @@ async fn object_tells_when_a_rule_will_remove_it() {
     assert_eq!(head().await.expiration(), Some(expected.as_str()));
     let get = client.get_object().bucket(BUCKET).key("k").send().await.unwrap();
     assert_eq!(get.expiration(), Some(expected.as_str()));
+    set(&client, vec![rule("r", "").expiration(after(i32::MAX)).build().unwrap()]).await.unwrap();
+    assert!(head().await.expiration().unwrap().contains("31 Dec 9999"));
 }
 
 #[tokio::test]

@@ -216,6 +216,10 @@ impl Query {
         Ok(Self(pairs.collect::<S3Result<_>>()?))
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }

@@ -26,3 +26,4 @@ mod order;
 mod signer;
 mod smuggling;
 mod support;
+mod unsupported;

@@ -11,7 +11,9 @@
 
 mod check;
 mod crowds;
+mod digests;
 mod durable;
+mod errors;
 mod form;
 mod forms;
 mod hostile;

@@ -1,0 +1,123 @@
+//! Bodies that s3s reads whole, hashed on their way: what they say is done only when they are what was sent.
+//!
+//! s3s looks at none of the digests that a request names for its XML, and calls the one that it does look at, the
+//! signed one, an internal error.
+
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use futures_util::{Stream, StreamExt};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method, StatusCode};
+use s3s::stream::{ByteStream, DynByteStream, RemainingLength};
+use s3s::{Body, S3Error, S3Request, S3Result, StdError, s3_error};
+
+use super::put::Proof;
+use crate::digest::{Algorithm, Hasher, Sums};
+use crate::fault;
+
+/// A thousand keys of the longest kind to be deleted, and ten thousand parts with their checksums, have room.
+const LARGEST: u64 = 8 * 1024 * 1024;
+
+/// What was computed of a body, once it has ended.
+#[derive(Clone, Default)]
+pub(crate) struct Hashed(Arc<OnceLock<Outcome>>);
+
+struct Outcome {
+    sums: Sums,
+    sha256: Vec<u8>,
+}
+
+/// The body that s3s is to read, and what will be known of it. Objects' bytes are left alone.
+pub(crate) fn watch(parts: &mut Parts, body: Body) -> S3Result<(Body, Hashed)> {
+    let hashed = Hashed::default();
+    let is_of_bucket = !parts.uri.path().trim_matches('/').contains('/');
+    if parts.method != Method::POST && !(parts.method == Method::PUT && is_of_bucket) {
+        return Ok((body, hashed));
+    }
+    let left = http_body::Body::size_hint(&body).exact().unwrap_or(u64::MAX);
+    if (LARGEST + 1..u64::MAX).contains(&left) {
+        return Err(s3_error!(MaxMessageLengthExceeded, "XML takes at most 8 MiB."));
+    }
+    // Whatever is wrong with what it names is said when it is compared.
+    let algorithm = Proof::of(&parts.headers, None).ok().and_then(|proof| proof.algorithm());
+    parts.extensions.insert(hashed.clone());
+    let hashers = Some((Hasher::new(algorithm), Hasher::new(Some(Algorithm::Sha256))));
+    let body: DynByteStream = Box::pin(Watched { body, hashers, left, hashed: hashed.clone() });
+    Ok((Body::from(body), hashed))
+}
+
+/// Refuses a request whose body isn't what its headers say, or that names no digest of it.
+pub(super) fn check<T>(request: &S3Request<T>) -> S3Result<()> {
+    let proof = Proof::of(&request.headers, None)?;
+    if !proof.is_named() {
+        return Err(s3_error!(
+            InvalidRequest,
+            "Missing required header for this request: Content-MD5 or x-amz-checksum-…"
+        ));
+    }
+    let hashed = request.extensions.get::<Hashed>().and_then(|hashed| hashed.0.get());
+    let outcome = hashed.ok_or_else(|| s3_error!(InternalError))?;
+    proof.verify(&outcome.sums).map(drop)
+}
+
+impl Hashed {
+    /// What to say instead of s3s's internal error, when the body isn't the signed one.
+    pub(crate) fn mismatch(&self, headers: &HeaderMap) -> Option<S3Error> {
+        let outcome = self.0.get()?;
+        let signed = HEXLOWER.decode(headers.get("x-amz-content-sha256")?.as_bytes()).ok()?;
+        let message = "The body isn't what x-amz-content-sha256 says.";
+        (signed != outcome.sha256)
+            .then(|| fault::other(StatusCode::BAD_REQUEST, "XAmzContentSHA256Mismatch", message))
+    }
+}
+
+struct Watched {
+    body: Body,
+    hashers: Option<(Hasher, Hasher)>,
+    left: u64,
+    hashed: Hashed,
+}
+
+impl Watched {
+    fn finish(&mut self) {
+        let Some((hasher, sha256)) = self.hashers.take() else { return };
+        let ((sums, _), (sha256, _)) = (hasher.finish(), sha256.finish());
+        let sha256 = sha256.get(Algorithm::Sha256).unwrap_or_default().to_vec();
+        // The body ends once.
+        let _ = self.hashed.0.set(Outcome { sums, sha256 });
+    }
+}
+
+impl Stream for Watched {
+    type Item = Result<Bytes, StdError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = self.body.poll_next_unpin(context);
+        match &polled {
+            Poll::Ready(Some(Ok(bytes))) => {
+                if let Some((hasher, sha256)) = &mut self.hashers {
+                    hasher.update(bytes);
+                    sha256.update(bytes);
+                }
+                self.left = self.left.saturating_sub(bytes.len() as u64);
+                // s3s doesn't look beyond the announced length.
+                if self.left == 0 {
+                    self.finish();
+                }
+            }
+            Poll::Ready(None) => self.finish(),
+            _ => {}
+        }
+        polled
+    }
+}
+
+impl ByteStream for Watched {
+    fn remaining_length(&self) -> RemainingLength {
+        self.body.remaining_length()
+    }
+}

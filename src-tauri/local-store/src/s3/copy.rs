@@ -8,7 +8,7 @@ use s3s::dto::{
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
-use super::conditions::ReadConditions;
+use super::conditions::{ReadConditions, WriteConditions};
 use super::put::{Upload as Bytes, checked, refuse_unsupported};
 use super::{get, multipart, timestamp};
 use crate::digest::Algorithm;
@@ -29,9 +29,13 @@ pub(super) async fn copy(
         if_modified_since: input.copy_source_if_modified_since,
         if_unmodified_since: input.copy_source_if_unmodified_since,
     };
-    let replace = input
-        .metadata_directive
-        .is_some_and(|directive| directive.as_str() == MetadataDirective::REPLACE);
+    // s3s reads these headers for a put only.
+    let target = WriteConditions::of(&request.headers)?;
+    let replace = match input.metadata_directive.as_ref().map(MetadataDirective::as_str) {
+        None | Some(MetadataDirective::COPY) => false,
+        Some(MetadataDirective::REPLACE) => true,
+        Some(_) => return Err(s3_error!(InvalidArgument, "Unknown metadata directive.")),
+    };
     if !replace && (&*bucket, &*key) == (&*input.bucket, &*input.key) {
         return Err(s3_error!(InvalidRequest, "A copy onto itself must replace the metadata."));
     }
@@ -52,6 +56,7 @@ pub(super) async fn copy(
             let source = index::find_object(change, &bucket, &key)?
                 .ok_or_else(|| s3_error!(NoSuchKey, "There is no object of the source's key."))?;
             check(&conditions, &source)?;
+            target.check(index::find_object(change, &input.bucket, &input.key)?.as_ref())?;
             let new = NewObject {
                 bucket: input.bucket,
                 key: input.key,

@@ -10,6 +10,8 @@
 )]
 
 mod check;
+mod conditions;
+mod copies;
 mod crowds;
 mod digests;
 mod durable;

@@ -27,6 +27,7 @@ mod multipart;
 mod objects;
 mod operations;
 mod order;
+mod parts;
 mod signer;
 mod smuggling;
 mod support;

@@ -14,6 +14,7 @@ use s3s::dto::{
 };
 use s3s::{S3Response, S3Result, s3_error};
 
+use super::buckets::owner;
 use super::{signed, timestamp};
 use crate::digest::Algorithm;
 use crate::fault::Fault;
@@ -56,7 +57,7 @@ pub(super) async fn objects(
         key_count: i32::try_from(key_count).ok(),
         is_truncated: Some(page.next.is_some()),
         next_continuation_token: page.next.map(|from| BASE64URL_NOPAD.encode(&from)),
-        contents: Some(listed(page.objects, &encode)),
+        contents: Some(listed(page.objects, &encode, input.fetch_owner == Some(true))),
         common_prefixes: Some(prefixes.collect()),
         prefix: Some(encode(input.prefix.as_deref().unwrap_or_default())),
         delimiter: input.delimiter.as_deref().map(&encode),
@@ -101,7 +102,7 @@ pub(super) async fn objects_by_marker(
             .filter(|_| page.next.is_some() && input.delimiter.is_some())
             .map(|last| encode(&last)),
         common_prefixes: Some(prefixes.collect()),
-        contents: Some(listed(page.objects, &encode)),
+        contents: Some(listed(page.objects, &encode, true)),
         prefix: Some(encode(input.prefix.as_deref().unwrap_or_default())),
         marker: Some(encode(input.marker.as_deref().unwrap_or_default())),
         delimiter: input.delimiter.as_deref().map(&encode),
@@ -110,7 +111,11 @@ pub(super) async fn objects_by_marker(
     }))
 }
 
-fn listed(objects: Vec<(String, Object)>, encode: impl Fn(&str) -> String) -> Vec<ListedObject> {
+fn listed(
+    objects: Vec<(String, Object)>,
+    encode: impl Fn(&str) -> String,
+    with_owner: bool,
+) -> Vec<ListedObject> {
     let listed = objects.into_iter().map(|(key, object)| ListedObject {
         key: Some(encode(&key)),
         size: Some(signed(object.size)),
@@ -121,6 +126,7 @@ fn listed(objects: Vec<(String, Object)>, encode: impl Fn(&str) -> String) -> Ve
         )]),
         checksum_type: Some(ChecksumType::from_static(object.checksum.type_name())),
         storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
+        owner: with_owner.then(owner),
         ..Default::default()
     });
     listed.collect()

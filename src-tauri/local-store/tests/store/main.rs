@@ -33,4 +33,5 @@ mod parts;
 mod signer;
 mod smuggling;
 mod support;
+mod tampered;
 mod unsupported;

@@ -22,7 +22,7 @@ pub(super) async fn create(
 ) -> S3Result<S3Response<CreateBucketOutput>> {
     let name = input.bucket;
     let asked = input.create_bucket_configuration.and_then(|asked| asked.location_constraint);
-    if asked.is_some_and(|asked| asked.as_str() != REGION) {
+    if asked.is_some_and(|asked| !["", REGION].contains(&asked.as_str())) {
         return Err(s3_error!(
             IllegalLocationConstraintException,
             "The store has one region, us-east-1."

@@ -33,5 +33,6 @@ mod parts;
 mod signer;
 mod smuggling;
 mod support;
+mod table;
 mod tampered;
 mod unsupported;

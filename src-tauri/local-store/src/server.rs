@@ -145,7 +145,7 @@ impl Server {
     ) -> Response<Counted> {
         let id = format!("{:016X}", rand::random::<u64>());
         let (parts, body) = request.into_parts();
-        let resource = parts.uri.path().to_owned();
+        let uri = parts.uri.clone();
         let body = Body::http_body(Paced::new(body, self.limits.pause));
         let answer = match front::check(&parts, Timestamp::now()) {
             Ok(Way::S3) => self.pass_on(parts, body).await,
@@ -160,7 +160,7 @@ impl Server {
                 "the store couldn't do what was asked"
             );
         }
-        let answer = fault::signed(answer, &resource, &id);
+        let answer = fault::signed(answer, uri.path(), &id);
         finish(answer, &id).map(|body| Counted { body, _count: counted })
     }
 
@@ -170,13 +170,12 @@ impl Server {
             Ok(watched) => watched,
             Err(error) => return refusal(error),
         };
-        let headers = parts.headers.clone();
         let answer = self.service.call(Request::from_parts(parts, body)).await;
         let answer = answer.unwrap_or_else(|error| {
             tracing::error!(error = %StdError::from(error), "a request failed");
             refusal(s3_error!(InternalError))
         });
-        match hashed.mismatch(&headers) {
+        match hashed.and_then(|hashed| hashed.mismatch()) {
             Some(error) if answer.status() == StatusCode::INTERNAL_SERVER_ERROR => refusal(error),
             _ => answer,
         }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use futures_util::{Stream, StreamExt};
 use hyper::http::request::Parts;
-use hyper::{HeaderMap, Method, StatusCode};
+use hyper::{Method, StatusCode};
 use s3s::stream::{ByteStream, DynByteStream, RemainingLength};
 use s3s::{Body, S3Error, S3Request, S3Result, StdError, s3_error};
 
@@ -23,8 +23,12 @@ use crate::fault;
 const LARGEST: u64 = 8 * 1024 * 1024;
 
 /// What was computed of a body, once it has ended.
-#[derive(Clone, Default)]
-pub(crate) struct Hashed(Arc<OnceLock<Outcome>>);
+#[derive(Clone)]
+pub(crate) struct Hashed {
+    /// The SHA-256 that was signed, if one was.
+    signed: Option<Vec<u8>>,
+    outcome: Arc<OnceLock<Outcome>>,
+}
 
 struct Outcome {
     sums: Sums,
@@ -32,11 +36,10 @@ struct Outcome {
 }
 
 /// The body that s3s is to read, and what will be known of it. Objects' bytes are left alone.
-pub(crate) fn watch(parts: &mut Parts, body: Body) -> S3Result<(Body, Hashed)> {
-    let hashed = Hashed::default();
+pub(crate) fn watch(parts: &mut Parts, body: Body) -> S3Result<(Body, Option<Hashed>)> {
     let is_of_bucket = !parts.uri.path().trim_matches('/').contains('/');
     if parts.method != Method::POST && !(parts.method == Method::PUT && is_of_bucket) {
-        return Ok((body, hashed));
+        return Ok((body, None));
     }
     let left = http_body::Body::size_hint(&body).exact().unwrap_or(u64::MAX);
     if (LARGEST + 1..u64::MAX).contains(&left) {
@@ -44,10 +47,13 @@ pub(crate) fn watch(parts: &mut Parts, body: Body) -> S3Result<(Body, Hashed)> {
     }
     // Whatever is wrong with what it names is said when it is compared.
     let algorithm = Proof::of(&parts.headers, None).ok().and_then(|proof| proof.algorithm());
+    let signed = parts.headers.get("x-amz-content-sha256");
+    let signed = signed.and_then(|hash| HEXLOWER.decode(hash.as_bytes()).ok());
+    let hashed = Hashed { signed, outcome: Arc::default() };
     parts.extensions.insert(hashed.clone());
     let hashers = Some((Hasher::new(algorithm), Hasher::new(Some(Algorithm::Sha256))));
     let body: DynByteStream = Box::pin(Watched { body, hashers, left, hashed: hashed.clone() });
-    Ok((Body::from(body), hashed))
+    Ok((Body::from(body), Some(hashed)))
 }
 
 /// Refuses a request whose body isn't what its headers say, or that names no digest of it.
@@ -59,18 +65,17 @@ pub(super) fn check<T>(request: &S3Request<T>) -> S3Result<()> {
             "Missing required header for this request: Content-MD5 or x-amz-checksum-…"
         ));
     }
-    let hashed = request.extensions.get::<Hashed>().and_then(|hashed| hashed.0.get());
+    let hashed = request.extensions.get::<Hashed>().and_then(|hashed| hashed.outcome.get());
     let outcome = hashed.ok_or_else(|| s3_error!(InternalError))?;
     proof.verify(&outcome.sums).map(drop)
 }
 
 impl Hashed {
     /// What to say instead of s3s's internal error, when the body isn't the signed one.
-    pub(crate) fn mismatch(&self, headers: &HeaderMap) -> Option<S3Error> {
-        let outcome = self.0.get()?;
-        let signed = HEXLOWER.decode(headers.get("x-amz-content-sha256")?.as_bytes()).ok()?;
+    pub(crate) fn mismatch(&self) -> Option<S3Error> {
+        let (signed, outcome) = (self.signed.as_ref()?, self.outcome.get()?);
         let message = "The body isn't what x-amz-content-sha256 says.";
-        (signed != outcome.sha256)
+        (*signed != outcome.sha256)
             .then(|| fault::other(StatusCode::BAD_REQUEST, "XAmzContentSHA256Mismatch", message))
     }
 }
@@ -88,7 +93,7 @@ impl Watched {
         let ((sums, _), (sha256, _)) = (hasher.finish(), sha256.finish());
         let sha256 = sha256.get(Algorithm::Sha256).unwrap_or_default().to_vec();
         // The body ends once.
-        let _ = self.hashed.0.set(Outcome { sums, sha256 });
+        let _ = self.hashed.outcome.set(Outcome { sums, sha256 });
     }
 }
 

@@ -144,7 +144,8 @@ impl Server {
         counted: Count,
     ) -> Response<Counted> {
         let id = format!("{:016X}", rand::random::<u64>());
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        front::drop_odd_range(&mut parts);
         let uri = parts.uri.clone();
         let body = Body::http_body(Paced::new(body, self.limits.pause));
         let answer = match front::check(&parts, Timestamp::now()) {

@@ -139,7 +139,7 @@ async fn range_gives_its_bytes_and_no_checksum_of_the_whole() {
 }
 
 #[tokio::test]
-async fn range_that_is_none_is_refused() {
+async fn range_that_is_none_is_refused_when_signed_and_else_passed_over() {
     let host = Host::start().await;
     assert_eq!(host.send(host.draft("PUT", "/lapse/k"), b"content").await.status, 200);
     for range in ["bytes=5-4", "bytes=x-y", "bytes=0-1,3-4", "lines=1-2", "bytes=", "bytes=-"] {
@@ -149,6 +149,17 @@ async fn range_that_is_none_is_refused() {
             assert!([400, 416].contains(&answer.status), "{method} {range}: {answer:?}");
         }
     }
+    let link = host.draft("GET", "/lapse/k").link();
+    let signed = host.draft("GET", "/lapse/k").header("range", "bytes=x").link();
+    for range in ["bytes=x-y", "bytes=0-1,3-4", "lines=1-2", "bytes="] {
+        let header = format!("range: {range}\r\n");
+        let whole = host.follow("GET", &link, &header).await;
+        assert_eq!((whole.status, whole.body.as_slice()), (200, b"content".as_slice()), "{range}");
+        assert_eq!(host.follow("GET", &signed, &header).await.status, 403, "{range}");
+    }
+    assert_eq!(host.follow("GET", &signed, "range: bytes=x\r\n").await.status, 400);
+    let part = host.follow("GET", &link, "range: bytes=0-1\r\n").await;
+    assert_eq!((part.status, part.body.as_slice()), (206, b"co".as_slice()));
 }
 
 #[tokio::test]

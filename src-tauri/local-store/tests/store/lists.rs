@@ -138,8 +138,39 @@ async fn any_text_is_a_delimiter() {
         assert_eq!((found, common), (objects, prefixes), "{delimiter}");
         assert_eq!(list.delimiter(), Some(delimiter));
     }
-    let uploads = client.list_multipart_uploads().bucket(BUCKET).delimiter("/").send().await;
-    assert_eq!(code(uploads), "NotImplemented");
+}
+
+#[tokio::test]
+async fn uploads_are_folded_into_prefixes() {
+    let host = Host::start().await;
+    let client = host.client(Key::Profile);
+    for key in ["a", "a/1", "a/2", "a/2", "a0", "b/1/x", "b/2", "c", "c", "ä/1"] {
+        client.create_multipart_upload().bucket(BUCKET).key(key).send().await.unwrap();
+    }
+    for size in [1, 2, 3, 1000] {
+        let (mut found, mut key, mut id) = (Vec::new(), None, None);
+        loop {
+            let list =
+                client.list_multipart_uploads().bucket(BUCKET).delimiter("/").max_uploads(size);
+            let page = list.set_key_marker(key).set_upload_id_marker(id).send().await.unwrap();
+            let keys = page.uploads().iter().map(|upload| upload.key().unwrap().to_owned());
+            let common =
+                page.common_prefixes().iter().map(|common| common.prefix().unwrap().to_owned());
+            let mut both: Vec<_> = keys.chain(common).collect();
+            assert!(both.len() <= usize::try_from(size).unwrap());
+            both.sort();
+            found.extend(both);
+            if page.is_truncated() != Some(true) {
+                break;
+            }
+            (key, id) = (page.next_key_marker, page.next_upload_id_marker);
+        }
+        assert_eq!(found, ["a", "a/", "a0", "b/", "c", "c", "ä/"], "{size} a page");
+    }
+    let under = client.list_multipart_uploads().bucket(BUCKET).delimiter("/").prefix("b/");
+    let under = under.send().await.unwrap();
+    assert_eq!(under.uploads()[0].key(), Some("b/2"));
+    assert_eq!(under.common_prefixes()[0].prefix(), Some("b/1/"));
 }
 
 #[tokio::test]

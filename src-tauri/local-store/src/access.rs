@@ -10,6 +10,7 @@ use s3s::{S3Error, S3Request, S3Result, s3_error};
 use crate::BUCKET;
 use crate::index::{AccessKey, Service};
 use crate::store::Store;
+use crate::unsupported;
 
 /// Looks secrets up by access key.
 pub(crate) struct Auth(pub(crate) Arc<Store>);
@@ -41,7 +42,9 @@ impl S3Access for Access {
             // The list shows what the key may touch.
             ("ListBuckets", _) => Ok(()),
             (_, bucket) => allow(&key, bucket),
-        }
+        }?;
+        let operation = request.s3_op().name();
+        unsupported::refuse(operation, request.method(), request.uri(), request.headers())
     }
 
     async fn copy_object(&self, request: &mut S3Request<CopyObjectInput>) -> S3Result<()> {

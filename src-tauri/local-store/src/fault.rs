@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::io;
 
-use hyper::StatusCode;
-use s3s::{S3Error, S3ErrorCode, s3_error};
+use bytes::Bytes;
+use hyper::header::CONTENT_LENGTH;
+use hyper::{Response, StatusCode};
+use s3s::{Body, S3Error, S3ErrorCode, s3_error};
 
 /// Why a request can't be done.
 #[derive(Debug)]
@@ -129,6 +131,22 @@ pub(crate) fn other(
     let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
     error.set_status_code(status);
     error
+}
+
+/// Says in the XML of an S3 error what was asked for and in which request: s3s leaves both out.
+pub(crate) fn signed(mut answer: Response<Body>, path: &str, request_id: &str) -> Response<Body> {
+    const END: &[u8] = b"</Error>";
+    let is_error = answer.status().is_client_error() || answer.status().is_server_error();
+    let Some(bytes) = answer.body().bytes().filter(|_| is_error) else { return answer };
+    if let Some(start) = bytes.strip_suffix(END) {
+        // A path in a request line has no quotes, yet it may have a `<` or an `&`.
+        let path = path.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        let tail =
+            format!("<Resource>{path}</Resource><RequestId>{request_id}</RequestId></Error>");
+        *answer.body_mut() = Body::from(Bytes::from([start, tail.as_bytes()].concat()));
+        answer.headers_mut().remove(CONTENT_LENGTH);
+    }
+    answer
 }
 
 /// 507, since clients retry a 500 or 503, which wouldn't help.

@@ -4,7 +4,7 @@
 //! a credential with this store, caps no link's life, and lets headers stay unsigned. Each check
 //! here has a test that goes through the network.
 
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RANGE};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode};
 use jiff::civil::DateTime;
@@ -69,6 +69,25 @@ pub(crate) fn check(request: &Parts, now: Timestamp) -> S3Result<Way> {
         (None, false) => {}
     }
     Ok(Way::S3)
+}
+
+/// Takes away a `Range` that names no range or several, so that the whole is answered, as on AWS: s3s would refuse it.
+/// A signed one has to stay.
+pub(crate) fn drop_odd_range(request: &mut Parts) {
+    let Some(range) = request.headers.get(RANGE) else { return };
+    if range.to_str().is_ok_and(|range| s3s::dto::Range::parse(range).is_ok()) {
+        return;
+    }
+    let by_header = request.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let by_query = Query::parse(request.uri.query().unwrap_or_default()).ok();
+    let by_query = by_query.as_ref().and_then(|query| query.get("X-Amz-SignedHeaders"));
+    let is_signed = [by_header, by_query].into_iter().flatten().any(|list| {
+        list.split(|between: char| !between.is_ascii_alphanumeric() && between != '-')
+            .any(|name| name.eq_ignore_ascii_case("range"))
+    });
+    if !is_signed {
+        request.headers.remove(RANGE);
+    }
 }
 
 /// A form carries its signature in its fields, so that nothing else may speak for it.
@@ -214,6 +233,10 @@ impl Query {
             Ok((decode(name)?, decode(value)?))
         });
         Ok(Self(pairs.collect::<S3Result<_>>()?))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     fn has(&self, name: &str) -> bool {

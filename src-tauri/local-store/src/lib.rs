@@ -29,6 +29,7 @@ mod s3;
 mod server;
 mod signature;
 mod store;
+mod unsupported;
 
 use std::fmt;
 use std::path::Path;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::header::{
-    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
     X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::http::request::Parts;
@@ -31,9 +31,9 @@ use crate::access::{Access, Auth};
 use crate::front::Way;
 use crate::lines::{Busy, Lines, Place};
 use crate::pace::{Paced, PacedStream};
-use crate::s3::Backend;
+use crate::s3::{Backend, xml_body};
 use crate::store::Store;
-use crate::{Limits, chunks, form, front, iam};
+use crate::{Limits, chunks, fault, form, front, iam};
 
 /// What hyper reads ahead of a connection.
 const BUFFER: usize = 64 * 1024;
@@ -151,7 +151,9 @@ impl Server {
         counted: Count,
     ) -> Response<Counted> {
         let id = format!("{:016X}", rand::random::<u64>());
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        front::drop_odd_range(&mut parts);
+        let uri = parts.uri.clone();
         let body = Body::http_body(Paced::new(body, self.limits.pause));
         let answer = match front::check(&parts, Timestamp::now()) {
             Ok(Way::S3) => self.pass_on(parts, body).await,
@@ -166,15 +168,25 @@ impl Server {
                 "the store couldn't do what was asked"
             );
         }
+        let answer = fault::signed(answer, uri.path(), &id);
         finish(answer, &id).map(|body| Counted { body, _count: counted })
     }
 
-    async fn pass_on(&self, parts: Parts, body: Body) -> Response<Body> {
+    async fn pass_on(&self, mut parts: Parts, body: Body) -> Response<Body> {
         let body = chunks::tame(&parts.headers, body);
-        self.service.call(Request::from_parts(parts, body)).await.unwrap_or_else(|error| {
+        let (body, hashed) = match xml_body::watch(&mut parts, body) {
+            Ok(watched) => watched,
+            Err(error) => return refusal(error),
+        };
+        let answer = self.service.call(Request::from_parts(parts, body)).await;
+        let answer = answer.unwrap_or_else(|error| {
             tracing::error!(error = %StdError::from(error), "a request failed");
             refusal(s3_error!(InternalError))
-        })
+        });
+        match hashed.and_then(|hashed| hashed.mismatch()) {
+            Some(error) if answer.status() == StatusCode::INTERNAL_SERVER_ERROR => refusal(error),
+            _ => answer,
+        }
     }
 
     fn count(&self, busy: Busy) -> Count {
@@ -233,7 +245,12 @@ fn finish(mut answer: Response<Body>, id: &str) -> Response<Body> {
     if let Ok(id) = HeaderValue::try_from(id) {
         headers.insert(REQUEST_ID, id);
     }
+    if answer.headers().contains_key(CONTENT_RANGE) && answer.status() == StatusCode::OK {
+        // s3s answers a HEAD of a range as if it were of the whole.
+        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
     if unchanged {
+        let headers = answer.headers_mut();
         // s3s gives every error a body; this answer has none.
         headers.remove(CONTENT_LENGTH);
         headers.remove(CONTENT_TYPE);

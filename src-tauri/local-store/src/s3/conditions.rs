@@ -1,7 +1,9 @@
 //! `If-Match`, `If-None-Match`, `If-Modified-Since`, `If-Unmodified-Since`, `If-Range`.
 
 use hyper::HeaderMap;
-use hyper::header::{ETAG, HeaderValue, IF_RANGE, LAST_MODIFIED};
+use hyper::header::{
+    ETAG, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED,
+};
 use s3s::dto::{ETag, ETagCondition, Timestamp, TimestampFormat};
 use s3s::{S3Result, s3_error};
 
@@ -51,6 +53,18 @@ pub(crate) struct WriteConditions {
 }
 
 impl WriteConditions {
+    /// What the headers of a request say.
+    pub(super) fn of(headers: &HeaderMap) -> S3Result<Self> {
+        let parse = |name: HeaderName| {
+            let value =
+                headers.get(&name).map(|value| ETagCondition::parse_http_header(value.as_bytes()));
+            value
+                .transpose()
+                .map_err(|_| s3_error!(InvalidArgument, "The header {name} is malformed."))
+        };
+        Ok(Self { if_match: parse(IF_MATCH)?, if_none_match: parse(IF_NONE_MATCH)? })
+    }
+
     /// Refuses with 412 or 404. Only a check in the writing transaction holds under a race.
     pub(super) fn check(&self, current: Option<&Object>) -> S3Result<()> {
         match &self.if_none_match {

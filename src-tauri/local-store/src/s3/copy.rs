@@ -9,7 +9,7 @@ use s3s::dto::{
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 use tokio::task::spawn_blocking;
 
-use super::conditions::ReadConditions;
+use super::conditions::{ReadConditions, WriteConditions};
 use super::put::{Upload as Bytes, checked, refuse_unsupported};
 use super::{get, multipart, timestamp};
 use crate::blobs::Pinned;
@@ -32,9 +32,13 @@ pub(super) async fn copy(
         if_modified_since: input.copy_source_if_modified_since,
         if_unmodified_since: input.copy_source_if_unmodified_since,
     };
-    let replace = input
-        .metadata_directive
-        .is_some_and(|directive| directive.as_str() == MetadataDirective::REPLACE);
+    // s3s reads these headers for a put only.
+    let target = WriteConditions::of(&request.headers)?;
+    let replace = match input.metadata_directive.as_ref().map(MetadataDirective::as_str) {
+        None | Some(MetadataDirective::COPY) => false,
+        Some(MetadataDirective::REPLACE) => true,
+        Some(_) => return Err(s3_error!(InvalidArgument, "Unknown metadata directive.")),
+    };
     if !replace && (&*bucket, &*key) == (&*input.bucket, &*input.key) {
         return Err(s3_error!(InvalidRequest, "A copy onto itself must replace the metadata."));
     }
@@ -66,6 +70,7 @@ pub(super) async fn copy(
                 }
                 source.checksum = checksum;
             }
+            target.check(index::find_object(change, &input.bucket, &input.key)?.as_ref())?;
             let new = NewObject {
                 bucket: input.bucket,
                 key: input.key,

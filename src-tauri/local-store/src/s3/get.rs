@@ -201,6 +201,7 @@ impl Wanted {
     }
 
     fn part(pinned: &Pinned, number: i32) -> S3Result<Self> {
+        super::multipart::part_number(number)?;
         let sizes = pinned.sizes();
         let count = sizes.len();
         let mut start = 0;

@@ -14,6 +14,7 @@ use s3s::dto::{
 };
 use s3s::{S3Response, S3Result, s3_error};
 
+use super::buckets::owner;
 use super::{signed, timestamp};
 use crate::digest::Algorithm;
 use crate::fault::Fault;
@@ -56,7 +57,7 @@ pub(super) async fn objects(
         key_count: i32::try_from(key_count).ok(),
         is_truncated: Some(page.next.is_some()),
         next_continuation_token: page.next.map(|from| BASE64URL_NOPAD.encode(&from)),
-        contents: Some(listed(page.objects, &encode)),
+        contents: Some(listed(page.objects, &encode, input.fetch_owner == Some(true))),
         common_prefixes: Some(prefixes.collect()),
         prefix: Some(encode(input.prefix.as_deref().unwrap_or_default())),
         delimiter: input.delimiter.as_deref().map(&encode),
@@ -101,7 +102,7 @@ pub(super) async fn objects_by_marker(
             .filter(|_| page.next.is_some() && input.delimiter.is_some())
             .map(|last| encode(&last)),
         common_prefixes: Some(prefixes.collect()),
-        contents: Some(listed(page.objects, &encode)),
+        contents: Some(listed(page.objects, &encode, true)),
         prefix: Some(encode(input.prefix.as_deref().unwrap_or_default())),
         marker: Some(encode(input.marker.as_deref().unwrap_or_default())),
         delimiter: input.delimiter.as_deref().map(&encode),
@@ -110,7 +111,11 @@ pub(super) async fn objects_by_marker(
     }))
 }
 
-fn listed(objects: Vec<(String, Object)>, encode: impl Fn(&str) -> String) -> Vec<ListedObject> {
+fn listed(
+    objects: Vec<(String, Object)>,
+    encode: impl Fn(&str) -> String,
+    with_owner: bool,
+) -> Vec<ListedObject> {
     let listed = objects.into_iter().map(|(key, object)| ListedObject {
         key: Some(encode(&key)),
         size: Some(signed(object.size)),
@@ -121,6 +126,7 @@ fn listed(objects: Vec<(String, Object)>, encode: impl Fn(&str) -> String) -> Ve
         )]),
         checksum_type: Some(ChecksumType::from_static(object.checksum.type_name())),
         storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
+        owner: with_owner.then(owner),
         ..Default::default()
     });
     listed.collect()
@@ -180,32 +186,31 @@ pub(super) async fn uploads(
     store: &Arc<Store>,
     input: ListMultipartUploadsInput,
 ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
-    if input.delimiter.as_ref().is_some_and(|delimiter| !delimiter.is_empty()) {
-        return Err(s3_error!(NotImplemented, "Uploads aren't listed by delimiter."));
-    }
     let encode = encoder(input.encoding_type.as_ref())?;
     let max = limit(input.max_uploads)?;
-    let wanted = usize::try_from(max).unwrap_or_default();
     let prefix = input.prefix.clone().unwrap_or_default();
-    let marker = match (
-        input.key_marker.as_deref().unwrap_or_default(),
-        input.upload_id_marker.as_deref(),
-    ) {
+    let delimiter = input.delimiter.clone().filter(|delimiter| !delimiter.is_empty());
+    let after_id = input.upload_id_marker.as_deref().filter(|id| !id.is_empty());
+    let from = match (input.key_marker.as_deref().unwrap_or_default(), after_id) {
         (key, _) if key < prefix.as_str() => (prefix.clone().into_bytes(), String::new()),
         (key, Some(id)) => (key.as_bytes().to_vec(), id.to_owned()),
+        // A page that ended with a common prefix: all that begins with it was answered.
+        (key, None) if delimiter.as_ref().is_some_and(|d| key.ends_with(d.as_str())) => {
+            (past(key), String::new())
+        }
         // Without an id all uploads of that key have been seen.
         (key, None) => (after(key), String::new()),
     };
-    let bucket = input.bucket.clone();
-    let found = store
-        .read(move |view| {
-            index::uploads_after(view, &bucket, (&marker.0, &marker.1), i64::from(max) + 1)
-        })
-        .await?;
-    let mut found = found.into_iter().take_while(|upload| upload.key.starts_with(&prefix));
-    let page: Vec<_> = found.by_ref().take(wanted).collect();
-    let last = found.next().and(page.last());
-    let listed = page.iter().map(|upload| MultipartUpload {
+    let search = UploadSearch {
+        bucket: input.bucket.clone(),
+        prefix,
+        delimiter,
+        from,
+        max: usize::try_from(max).unwrap_or_default(),
+    };
+    let page = store.read(move |view| search.run(view)).await?;
+    let prefixes = page.prefixes.iter().map(|prefix| CommonPrefix { prefix: Some(encode(prefix)) });
+    let listed = page.uploads.iter().map(|upload| MultipartUpload {
         key: Some(encode(&upload.key)),
         upload_id: Some(upload.id.clone()),
         initiated: Some(timestamp(upload.started_at)),
@@ -222,10 +227,12 @@ pub(super) async fn uploads(
         key_marker: input.key_marker.as_deref().map(&encode),
         upload_id_marker: input.upload_id_marker,
         max_uploads: Some(max),
-        is_truncated: Some(last.is_some()),
-        next_key_marker: last.map(|upload| encode(&upload.key)),
-        next_upload_id_marker: last.map(|upload| upload.id.clone()),
+        is_truncated: Some(page.next.is_some()),
+        next_key_marker: page.next.as_ref().map(|(key, _)| encode(key)),
+        next_upload_id_marker: page.next.as_ref().map(|(_, id)| id.clone()),
         uploads: Some(listed.collect()),
+        common_prefixes: Some(prefixes.collect()),
+        delimiter: input.delimiter.as_deref().map(&encode),
         encoding_type: input.encoding_type,
         ..Default::default()
     }))
@@ -281,6 +288,62 @@ impl Search {
                 }
                 self.from = after(&key);
                 page.objects.push((key, object));
+            }
+            if last_batch && !jumped {
+                return Ok(page);
+            }
+        }
+    }
+}
+
+/// A look through a bucket's unfinished uploads.
+struct UploadSearch {
+    bucket: String,
+    prefix: String,
+    delimiter: Option<String>,
+    /// Key and id after which an upload may be answered.
+    from: (Vec<u8>, String),
+    max: usize,
+}
+
+#[derive(Default)]
+struct UploadPage {
+    uploads: Vec<index::Upload>,
+    prefixes: Vec<String>,
+    /// Key and id of what was answered last, when there is more. A common prefix has no id.
+    next: Option<(String, String)>,
+}
+
+impl UploadSearch {
+    fn run(mut self, view: &Connection) -> Result<UploadPage, Fault> {
+        const BATCH: i64 = LONGEST as i64 + 1;
+        let (mut page, mut last) = (UploadPage::default(), None);
+        loop {
+            let from = (self.from.0.as_slice(), self.from.1.as_str());
+            let rows = index::uploads_after(view, &self.bucket, from, BATCH)?;
+            let last_batch = rows.len() <= LONGEST.unsigned_abs() as usize;
+            let mut jumped = false;
+            for upload in rows {
+                let Some(rest) = upload.key.strip_prefix(&self.prefix) else { return Ok(page) };
+                if page.uploads.len() + page.prefixes.len() == self.max {
+                    page.next = last;
+                    return Ok(page);
+                }
+                let end = self
+                    .delimiter
+                    .as_ref()
+                    .and_then(|d| rest.find(d.as_str()).map(|at| at + d.len()));
+                if let Some(end) = end {
+                    let common = upload.key[..self.prefix.len() + end].to_owned();
+                    self.from = (past(&common), String::new());
+                    last = Some((common.clone(), String::new()));
+                    page.prefixes.push(common);
+                    jumped = true;
+                    break;
+                }
+                self.from = (upload.key.clone().into_bytes(), upload.id.clone());
+                last = Some((upload.key.clone(), upload.id.clone()));
+                page.uploads.push(upload);
             }
             if last_batch && !jumped {
                 return Ok(page);

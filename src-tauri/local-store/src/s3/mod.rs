@@ -9,6 +9,7 @@ mod listing;
 mod multipart;
 pub(crate) mod put;
 mod removal;
+pub(crate) mod xml_body;
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -84,6 +85,7 @@ impl S3 for Backend {
         &self,
         r: S3Request<PutBucketLifecycleConfigurationInput>,
     ) -> S3Result<S3Response<PutBucketLifecycleConfigurationOutput>> {
+        xml_body::check(&r)?;
         lifecycle::put(&self.0, r.input).await
     }
 
@@ -140,6 +142,7 @@ impl S3 for Backend {
         &self,
         r: S3Request<DeleteObjectsInput>,
     ) -> S3Result<S3Response<DeleteObjectsOutput>> {
+        xml_body::check(&r)?;
         removal::objects(&self.0, r.input).await
     }
 
@@ -196,6 +199,7 @@ impl S3 for Backend {
         &self,
         r: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        xml_body::refuse_cdata(&r)?;
         multipart::complete(&self.0, r.input).await
     }
 

@@ -16,7 +16,7 @@ use super::conditions::WriteConditions;
 use super::put::{Upload as Bytes, checked, refuse_unsupported, without_chunks};
 use crate::digest::{Algorithm, Stored};
 use crate::fault::Fault;
-use crate::index::{self, Headers, NewObject, NewPart, Part, Upload};
+use crate::index::{self, Headers, NewObject, NewPart, Object, Part, Upload};
 use crate::store::Store;
 
 /// S3's least size of every part but the last.
@@ -122,14 +122,22 @@ pub(super) async fn complete(
         if_match: input.if_match.clone(),
         if_none_match: input.if_none_match.clone(),
     };
-    let object = store
+    let (bucket, key, etag, checksum) = store
         .write(move |change| {
-            let upload = index::find_upload(change, &input.bucket, &input.key, &input.upload_id)?;
             let named = input
                 .multipart_upload
                 .as_ref()
                 .and_then(|list| list.parts.as_deref())
                 .unwrap_or_default();
+            let found = index::find_upload(change, &input.bucket, &input.key, &input.upload_id);
+            let upload = match found {
+                Ok(upload) => upload,
+                Err(missing) => {
+                    let current = index::find_object(change, &input.bucket, &input.key)?;
+                    let done = current.filter(|object| is_of(object, named)).ok_or(missing)?;
+                    return Ok((input.bucket, input.key, done.etag, done.checksum));
+                }
+            };
             let parts = chosen(&index::parts(change, &upload.id)?, named)?;
             let checksum = whole_checksum(&upload, &parts)?;
             compare(&input, &checksum, &parts)?;
@@ -143,20 +151,20 @@ pub(super) async fn complete(
                 pieces: parts.into_iter().map(|part| part.piece).collect(),
             };
             index::finish_upload(change, &upload.id, &new)?;
-            Ok(new)
+            Ok((new.bucket, new.key, new.etag, new.checksum))
         })
         .await?;
     Ok(S3Response::new(CompleteMultipartUploadOutput {
-        location: Some(format!("/{}/{}", object.bucket, object.key)),
-        bucket: Some(object.bucket),
-        key: Some(object.key),
-        e_tag: Some(ETag::Strong(object.etag)),
-        checksum_crc32: object.checksum.of(Algorithm::Crc32),
-        checksum_crc32c: object.checksum.of(Algorithm::Crc32c),
-        checksum_crc64nvme: object.checksum.of(Algorithm::Crc64Nvme),
-        checksum_sha1: object.checksum.of(Algorithm::Sha1),
-        checksum_sha256: object.checksum.of(Algorithm::Sha256),
-        checksum_type: Some(ChecksumType::from_static(object.checksum.type_name())),
+        location: Some(format!("/{bucket}/{key}")),
+        bucket: Some(bucket),
+        key: Some(key),
+        e_tag: Some(ETag::Strong(etag)),
+        checksum_crc32: checksum.of(Algorithm::Crc32),
+        checksum_crc32c: checksum.of(Algorithm::Crc32c),
+        checksum_crc64nvme: checksum.of(Algorithm::Crc64Nvme),
+        checksum_sha1: checksum.of(Algorithm::Sha1),
+        checksum_sha256: checksum.of(Algorithm::Sha256),
+        checksum_type: Some(ChecksumType::from_static(checksum.type_name())),
         ..Default::default()
     }))
 }
@@ -249,13 +257,24 @@ fn is_what_was_named(part: &Part, name: &CompletedPart) -> bool {
         .all(|(algorithm, value)| value.is_none() || part.checksum.of(algorithm) == *value)
 }
 
-/// S3's `ETag` of an object in parts: the MD5 of the parts' MD5s, and their number.
 fn whole_etag(parts: &[Part]) -> String {
+    etag_of(parts.iter().map(|part| part.md5.as_slice()), parts.len())
+}
+
+/// S3's `ETag` of an object in parts: the MD5 of the parts' MD5s, and their number.
+fn etag_of<'a>(sums: impl Iterator<Item = &'a [u8]>, count: usize) -> String {
     let mut md5 = Md5::new();
-    for part in parts {
-        md5.update(&part.md5);
-    }
-    format!("{}-{}", HEXLOWER.encode(&md5.finalize()), parts.len())
+    sums.for_each(|sum| md5.update(sum));
+    format!("{}-{count}", HEXLOWER.encode(&md5.finalize()))
+}
+
+/// Whether an object is what the named parts make. A client that never got the answer asks again after its upload is
+/// gone; AWS remembers what it answered, here the object shows it.
+fn is_of(object: &Object, named: &[CompletedPart]) -> bool {
+    let sums =
+        named.iter().map(|part| HEXLOWER.decode(part.e_tag.as_ref()?.value().as_bytes()).ok());
+    let sums: Option<Vec<_>> = sums.collect();
+    sums.is_some_and(|sums| object.etag == etag_of(sums.iter().map(Vec::as_slice), sums.len()))
 }
 
 /// The checksum of the object, from those of its parts.

@@ -215,6 +215,11 @@ impl Proof {
         Ok(proof)
     }
 
+    /// Whether the request names a digest at all.
+    pub(super) fn is_named(&self) -> bool {
+        self.md5.is_some() || self.expected.is_some()
+    }
+
     /// The algorithm to compute, besides those that are always.
     pub(crate) fn algorithm(&self) -> Option<Algorithm> {
         self.algorithm

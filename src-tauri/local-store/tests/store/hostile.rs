@@ -362,6 +362,21 @@ async fn huge_head_is_refused() {
 }
 
 #[tokio::test]
+async fn too_much_is_refused_before_it_comes() {
+    let host = host_with_object().await;
+    for length in ["5368709121", "9223372036854775807"] {
+        let draft = host.draft("PUT", PATH).header("x-amz-content-sha256", "UNSIGNED-PAYLOAD");
+        let answer = host.send(draft.unsigned_header("content-length", length), b"").await;
+        assert_eq!((answer.status, answer.code()), (400, "EntityTooLarge"), "{length}");
+    }
+    let metadata = |size: usize| host.draft("PUT", PATH).header("x-amz-meta-a", &"b".repeat(size));
+    let answer = host.send(metadata(2048), b"new").await;
+    assert_eq!((answer.status, answer.code()), (400, "MetadataTooLarge"));
+    assert_eq!(host.send(host.draft("GET", PATH), b"").await.body, b"secret");
+    assert_eq!(host.send(metadata(2047), b"new").await.status, 200);
+}
+
+#[tokio::test]
 async fn client_that_sends_no_head_is_cut_off() {
     let host = host_with_object().await;
     let mut stream = host.connect().await;

@@ -191,6 +191,9 @@ async fn rules_that_make_no_sense_or_ask_for_more_are_refused() {
         let rule = rule.build().unwrap();
         assert_eq!(set(&client, vec![rule.clone()]).await.unwrap_err(), expected, "{rule:?}");
     }
+    assert_eq!(set(&client, Vec::new()).await.unwrap_err(), "MalformedXML");
+    let many = (0..1001).map(|id| rule(&id.to_string(), "").expiration(after(1)).build().unwrap());
+    assert_eq!(set(&client, many.collect()).await.unwrap_err(), "MalformedXML");
     let same = one().expiration(after(1)).build().unwrap();
     assert_eq!(set(&client, vec![same.clone(), same]).await.unwrap_err(), "InvalidArgument");
     let got = client.get_bucket_lifecycle_configuration().bucket(BUCKET).send().await.unwrap();

@@ -10,8 +10,12 @@
 )]
 
 mod check;
+mod conditions;
+mod copies;
 mod crowds;
+mod digests;
 mod durable;
+mod errors;
 mod form;
 mod forms;
 mod hostile;
@@ -19,10 +23,16 @@ mod hosting;
 mod keys;
 mod lifecycle;
 mod limits;
+mod lists;
 mod multipart;
+mod names;
 mod objects;
 mod operations;
 mod order;
+mod parts;
 mod signer;
 mod smuggling;
 mod support;
+mod table;
+mod tampered;
+mod unsupported;

@@ -139,6 +139,47 @@ async fn range_gives_its_bytes_and_no_checksum_of_the_whole() {
 }
 
 #[tokio::test]
+async fn range_that_is_none_is_refused_when_signed_and_else_passed_over() {
+    let host = Host::start().await;
+    assert_eq!(host.send(host.draft("PUT", "/lapse/k"), b"content").await.status, 200);
+    for range in ["bytes=5-4", "bytes=x-y", "bytes=0-1,3-4", "lines=1-2", "bytes=", "bytes=-"] {
+        for method in ["GET", "HEAD"] {
+            let answer =
+                host.send(host.draft(method, "/lapse/k").header("range", range), b"").await;
+            assert!([400, 416].contains(&answer.status), "{method} {range}: {answer:?}");
+        }
+    }
+    let link = host.draft("GET", "/lapse/k").link();
+    let signed = host.draft("GET", "/lapse/k").header("range", "bytes=x").link();
+    for range in ["bytes=x-y", "bytes=0-1,3-4", "lines=1-2", "bytes="] {
+        let header = format!("range: {range}\r\n");
+        let whole = host.follow("GET", &link, &header).await;
+        assert_eq!((whole.status, whole.body.as_slice()), (200, b"content".as_slice()), "{range}");
+        assert_eq!(host.follow("GET", &signed, &header).await.status, 403, "{range}");
+    }
+    assert_eq!(host.follow("GET", &signed, "range: bytes=x\r\n").await.status, 400);
+    let part = host.follow("GET", &link, "range: bytes=0-1\r\n").await;
+    assert_eq!((part.status, part.body.as_slice()), (206, b"co".as_slice()));
+}
+
+#[tokio::test]
+async fn there_is_one_version() {
+    let host = Host::start().await;
+    assert_eq!(host.send(host.draft("PUT", "/lapse/k"), b"content").await.status, 200);
+    let ask = async |method, version: &str| {
+        host.send(host.draft(method, "/lapse/k").query("versionId", version), b"").await
+    };
+    for method in ["GET", "DELETE"] {
+        let other = ask(method, "3sL4kqtJlcpXroDTDmJ").await;
+        assert_eq!((other.status, other.code()), (404, "NoSuchVersion"), "{method}");
+    }
+    assert_eq!(ask("GET", "null").await.body, b"content");
+    assert_eq!(ask("HEAD", "null").await.status, 200);
+    assert_eq!(ask("DELETE", "null").await.status, 204);
+    assert_eq!(ask("GET", "null").await.status, 404);
+}
+
+#[tokio::test]
 async fn resumed_download_of_a_changed_object_starts_again() {
     let host = Host::start().await;
     let old = host.send(host.draft("PUT", "/lapse/k"), b"first").await;

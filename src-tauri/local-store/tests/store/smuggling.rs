@@ -60,3 +60,30 @@ async fn requests_of_two_lengths_are_refused_and_hide_no_other() {
         assert_eq!(kept.body, b"hello", "{what}");
     }
 }
+
+#[tokio::test]
+async fn body_is_asked_for_only_when_it_is_wanted() {
+    let host = Host::start().await;
+    let expecting = |path: &str| {
+        let draft = host.draft("PUT", path).unsigned_header("expect", "100-continue");
+        draft.request(b"hello")
+    };
+    let mut stream = host.connect().await;
+    let request = expecting(PATH);
+    let (head, body) = request.split_at(request.len() - 5);
+    stream.write_all(head).await.unwrap();
+    let mut line = [0; 25];
+    stream.read_exact(&mut line).await.unwrap();
+    assert_eq!(&line, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(body).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200"));
+
+    let request = expecting("/other/k");
+    let mut stream = host.connect().await;
+    stream.write_all(&request[..request.len() - 5]).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 403"), "{}", String::from_utf8_lossy(&answer));
+}

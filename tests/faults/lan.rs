@@ -56,6 +56,11 @@ fn the_store_is_reached_from_the_network_only_when_asked_to() {
         there curl --silent --data 'Action=ListAccessKeys&Version=2010-05-08' http://10.99.0.1:$port/ | grep -o '<Code>.*</Code>'
         there curl --silent http://10.99.0.1:$port/lapse | grep -o '<Code>.*</Code>'
         status | grep -o '\"lan\":\"[^\"]*\"' | sed 's/[0-9]*\"$//'
+        config=$(cat \"$LAPSE_HOME/config.toml\")
+        echo 'listen = 5' >> \"$LAPSE_HOME/config.toml\"
+        while echo \"url = $link\" | there curl --silent --fail --max-time 5 --output /dev/null --config -; do sleep 0.2; done
+        echo \"$config\" > \"$LAPSE_HOME/config.toml\"
+        until status | grep -q '\"lan\":\"'; do sleep 0.1; done
         lapse store listen loopback
         echo \"url = $link\" | there curl --silent --max-time 5 --config - || echo 'off again'
         lapse share note.txt 2>/dev/null | grep -o 127.0.0.1";

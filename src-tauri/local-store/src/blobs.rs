@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -33,6 +34,10 @@ const READ: u64 = blocks::LARGE as u64;
 const READ_BY_ALL: u64 = 32 * 1024 * 1024;
 /// What is gathered of an upload before it is written; at most two of these are held an upload.
 const WRITE: usize = 1024 * 1024;
+/// How long files are kept that no row names.
+const ASIDE: Duration = Duration::from_hours(7 * 24);
+/// Chunks below this are copied.
+const SMALL: usize = 4 * 1024;
 /// What is left free of the disk: `SQLite` lets its log grow to 4 MB before it begins anew.
 const ROOM: u64 = 5 * 1024 * 1024;
 
@@ -40,6 +45,7 @@ const ROOM: u64 = 5 * 1024 * 1024;
 pub(crate) struct Blobs {
     kept: PathBuf,
     temporary: PathBuf,
+    aside: PathBuf,
     readers: Mutex<HashMap<String, Readers>>,
     downloads: AtomicU64,
     buffers: Arc<Buffers>,
@@ -67,18 +73,19 @@ impl Blobs {
         let blobs = Self {
             kept: folder(dir),
             temporary: dir.join("tmp"),
+            aside: dir.join("unnamed"),
             readers: Mutex::default(),
             downloads: AtomicU64::new(0),
             buffers: Arc::default(),
         };
-        for dir in [&blobs.kept, &blobs.temporary] {
+        for dir in [&blobs.kept, &blobs.temporary, &blobs.aside] {
             private::create_dir(dir).map_err(Error::io("make", dir))?;
         }
         private::sync_dir(dir).map_err(Error::io("sync", dir))?;
         Ok(blobs)
     }
 
-    /// Removes temporary files, and the blobs that `is_named` doesn't know: what a crash left.
+    /// Removes temporary files, and puts the blobs that `is_named` doesn't know aside: what a crash left.
     pub(crate) fn sweep(
         &self,
         is_named: impl Fn(&str) -> Result<bool, Error>,
@@ -86,13 +93,32 @@ impl Blobs {
         for path in files(&self.temporary)? {
             fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         }
-        for path in files(&self.kept)? {
+        let is_named = |path: &Path| {
             let name = path.file_name().and_then(|name| name.to_str());
-            if !name.map_or(Ok(false), &is_named)? {
-                fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            name.map_or(Ok(false), &is_named)
+        };
+        for path in files(&self.kept)? {
+            if !is_named(&path)? {
+                self.set_aside(&path).map_err(Error::io("move", &path))?;
             }
         }
+        for path in files(&self.aside)? {
+            let put_away = if is_named(&path)? {
+                fs::rename(&path, self.kept.join(path.file_name().unwrap_or_default()))
+            } else if is_old(&path) {
+                fs::remove_file(&path)
+            } else {
+                Ok(())
+            };
+            put_away.map_err(Error::io("move", &path))?;
+        }
         Ok(())
+    }
+
+    /// An index that was put back from a backup doesn't name what was stored since: such files are kept for a week.
+    fn set_aside(&self, path: &Path) -> io::Result<()> {
+        File::options().write(true).open(path)?.set_modified(SystemTime::now())?;
+        fs::rename(path, self.aside.join(path.file_name().unwrap_or_default()))
     }
 
     /// Streams `body`, which must be of this `size`, to a temporary file, hashing on the way.
@@ -103,38 +129,35 @@ impl Blobs {
         asked: Option<Algorithm>,
     ) -> Result<Received, Fault> {
         // The file is written while the next batch arrives.
-        let mut writing =
-            Writing::Here(Box::new(Received::new(self.temporary.join(random_name()), asked)));
-        let mut batch = Vec::new();
-        let (mut gathered, mut received) = (0, 0_u64);
+        let mut writing = Writing::Here(Box::new(Received::new(&self.temporary, asked)));
+        let mut batch = Batch::default();
+        let mut received = 0_u64;
         loop {
             let Some(chunk) = body.next().await else { break };
             let chunk = chunk.map_err(|error| broken_body(&error))?;
             received += chunk.len() as u64;
             size.check_so_far(received)?;
-            gathered += chunk.len();
             batch.push(chunk);
-            if gathered >= WRITE {
+            if batch.gathered >= WRITE {
                 let file = writing.done().await?;
-                let full = std::mem::take(&mut batch);
+                let full = std::mem::take(&mut batch).finish();
                 writing = Writing::There(spawn_blocking(move || file.write(&full)));
-                gathered = 0;
             }
         }
         size.check_end(received)?;
         let mut file = writing.done().await?;
-        file.rest = batch;
+        file.rest = batch.finish();
         Ok(file)
     }
 
     /// Makes a received file a blob; whoever writes its row syncs the folder first. It goes again unless its
     /// guard forgets it.
     pub(crate) fn keep(&self, received: Received) -> io::Result<Kept> {
+        let name = received.name.clone();
         let (mut file, temporary, size, hasher) = received.finish()?;
         let (sums, blocks) = hasher.finish();
         file.write_all(&blocks)?;
         file.sync_all()?;
-        let name = random_name();
         let path = self.kept.join(&name);
         fs::rename(&temporary.0, &path)?;
         temporary.forget();
@@ -153,7 +176,7 @@ impl Blobs {
         if length < piece.size || length == blocks::file_length(piece.size) {
             return Ok(());
         }
-        let (crc64, blocks) = check::sums(&mut file, piece.size)?;
+        let (crc64, blocks) = check::sums(&mut file, piece)?;
         if crc64 == piece.crc64 {
             file.write_all(&blocks)?;
             file.set_len(blocks::file_length(piece.size))?;
@@ -235,6 +258,8 @@ impl Size {
 
 /// A received file, not yet part of the store.
 pub(crate) struct Received {
+    /// Of the blob to be, and of the temporary file.
+    name: String,
     path: PathBuf,
     /// Made with the first write.
     file: Option<(File, Unlink)>,
@@ -245,8 +270,10 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    fn new(path: PathBuf, asked: Option<Algorithm>) -> Self {
-        Self { path, file: None, size: 0, hasher: Hasher::new(asked), rest: Vec::new() }
+    fn new(folder: &Path, asked: Option<Algorithm>) -> Self {
+        let name = random_name();
+        let (path, hasher) = (folder.join(&name), Hasher::new(&name, asked));
+        Self { name, path, file: None, size: 0, hasher, rest: Vec::new() }
     }
 
     fn write(mut self, batch: &[Bytes]) -> io::Result<Self> {
@@ -268,6 +295,38 @@ impl Received {
         let Self { file, size, hasher, .. } = self.write(&rest)?;
         let (file, temporary) = file.ok_or(io::ErrorKind::NotFound)?;
         Ok((file, temporary, size, hasher))
+    }
+}
+
+/// What was received and isn't written yet. Small chunks are copied together: each one by itself takes more memory
+/// than it has bytes.
+#[derive(Default)]
+struct Batch {
+    chunks: Vec<Bytes>,
+    small: Vec<u8>,
+    gathered: usize,
+}
+
+impl Batch {
+    fn push(&mut self, chunk: Bytes) {
+        self.gathered += chunk.len();
+        if chunk.len() < SMALL {
+            self.small.extend_from_slice(&chunk);
+        } else {
+            self.end_small();
+            self.chunks.push(chunk);
+        }
+    }
+
+    fn end_small(&mut self) {
+        if !self.small.is_empty() {
+            self.chunks.push(std::mem::take(&mut self.small).into());
+        }
+    }
+
+    fn finish(mut self) -> Vec<Bytes> {
+        self.end_small();
+        self.chunks
     }
 }
 
@@ -410,6 +469,7 @@ struct Reading {
 
 struct OpenPiece {
     file: File,
+    name: String,
     size: u64,
     at: u64,
 }
@@ -450,11 +510,10 @@ impl Reading {
         let end = (piece.at + 1).next_multiple_of(blocks::BLOCK) - blocks::BLOCK + much;
         let length = (end - piece.at).min(piece.size - piece.at).min(self.left);
         let buffers = &self.pinned.blobs.buffers;
-        let read = blocks::read(&piece.file, piece.size, (piece.at, length), buffers, wait);
+        let read =
+            blocks::read(&piece.file, (&piece.name, piece.size), (piece.at, length), buffers, wait);
         let chunk = read.inspect_err(|error| {
-            let file = self.next.checked_sub(1).and_then(|place| self.pinned.pieces.get(place));
-            let file = file.map(|piece| piece.file.as_str());
-            tracing::error!(%error, file, at = piece.at, "a blob couldn't be read as it was stored");
+            tracing::error!(%error, file = piece.name, at = piece.at, "a blob couldn't be read as it was stored");
         })?;
         if chunk.is_some() {
             piece.at += length;
@@ -478,7 +537,8 @@ impl Reading {
                 Some(file) => file.try_clone()?,
                 None => File::open(self.pinned.blobs.kept.join(&piece.file))?,
             };
-            return Ok(OpenPiece { file, size: piece.size, at: std::mem::take(&mut self.skip) });
+            let (name, size) = (piece.file.clone(), piece.size);
+            return Ok(OpenPiece { file, name, size, at: std::mem::take(&mut self.skip) });
         }
     }
 }
@@ -555,8 +615,21 @@ fn unlink(path: &Path) {
 
 fn files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     fs::read_dir(dir)
-        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+        .and_then(|entries| {
+            // Whatever else is there (a disk's lost+found) isn't ours.
+            let files = entries.filter(|entry| {
+                let kind = entry.as_ref().map(fs::DirEntry::file_type);
+                !matches!(kind, Ok(Ok(kind)) if !kind.is_file())
+            });
+            files.map(|entry| Ok(entry?.path())).collect()
+        })
         .map_err(Error::io("list", dir))
+}
+
+/// Whether a file was put aside more than a week ago.
+fn is_old(path: &Path) -> bool {
+    let since = fs::metadata(path).and_then(|found| found.modified()).ok();
+    since.and_then(|since| since.elapsed().ok()).is_some_and(|age| age > ASIDE)
 }
 
 /// 128 random bits: names say nothing, never meet, and can't leave their folder.
@@ -594,5 +667,26 @@ fn broken_body(error: &StdError) -> S3Error {
         s3_error!(InvalidRequest, "The chunks of the body are malformed.")
     } else {
         s3_error!(IncompleteBody, "The body ended before its announced length.")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_chunks_are_copied_together_and_stay_in_order() {
+        let mut batch = Batch::default();
+        let mut expected = Vec::new();
+        for number in 0..100_000_usize {
+            let length = if number % 40_000 == 39_999 { SMALL } else { 1 };
+            let chunk = vec![u8::try_from(number % 251).expect("small"); length];
+            expected.extend_from_slice(&chunk);
+            batch.push(chunk.into());
+        }
+        assert_eq!(batch.gathered, expected.len());
+        let chunks = batch.finish();
+        assert_eq!(chunks.len(), 5);
+        assert!(chunks.concat() == expected);
     }
 }

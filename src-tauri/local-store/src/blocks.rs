@@ -1,4 +1,5 @@
 //! Checksums of a blob's blocks, kept in its file behind the bytes, so that any range is compared before it is served.
+//! Each is of the file's name and the block's number as well: a file or a block in another's place is no match.
 
 use std::fs::File;
 use std::io;
@@ -19,6 +20,9 @@ pub(crate) fn file_length(size: u64) -> u64 {
 
 /// Computes the checksums of the blocks while bytes pass.
 pub(crate) struct Blocks {
+    name: String,
+    /// The number of the current block.
+    number: u64,
     sums: Vec<u8>,
     hash: Crc32c,
     /// Bytes that are still to come of the current block.
@@ -29,8 +33,14 @@ pub(crate) struct Blocks {
 const FULL: usize = BLOCK as usize;
 
 impl Blocks {
-    pub(crate) fn new() -> Self {
-        Self { sums: Vec::new(), hash: Crc32c::new(), left: FULL }
+    /// Of the blob file of that name, from its beginning.
+    pub(crate) fn of(name: &str) -> Self {
+        Self::from(name, 0)
+    }
+
+    fn from(name: &str, number: u64) -> Self {
+        let hash = begin(name, number);
+        Self { name: name.to_owned(), number, sums: Vec::new(), hash, left: FULL }
     }
 
     pub(crate) fn update(&mut self, mut data: &[u8]) {
@@ -54,10 +64,18 @@ impl Blocks {
     }
 
     fn end_block(&mut self) {
-        let hash = std::mem::replace(&mut self.hash, Crc32c::new());
+        self.number += 1;
+        let hash = std::mem::replace(&mut self.hash, begin(&self.name, self.number));
         self.sums.extend(hash.finalize());
         self.left = FULL;
     }
+}
+
+fn begin(name: &str, number: u64) -> Crc32c {
+    let mut hash = Crc32c::new();
+    hash.update(name.as_bytes());
+    hash.update(&number.to_le_bytes());
+    hash
 }
 
 /// Whether a read may wait for the disk.
@@ -72,7 +90,7 @@ pub(crate) enum Wait {
 /// compares them. Gives those bytes alone, or `InvalidData`; `None` when that would have to wait and mustn't.
 pub(crate) fn read(
     file: &File,
-    size: u64,
+    (name, size): (&str, u64),
     (start, length): (u64, u64),
     buffers: &Arc<Buffers>,
     wait: Wait,
@@ -88,7 +106,7 @@ pub(crate) fn read(
     {
         return Ok(None);
     }
-    let mut found = Blocks::new();
+    let mut found = Blocks::from(name, first);
     found.update(data.as_ref());
     if found.finish() != sums {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a blob isn't what was stored"));
@@ -201,7 +219,7 @@ mod tests {
 
     fn blob(data: &[u8]) -> File {
         let mut file = tempfile::tempfile().expect("a file");
-        let mut blocks = Blocks::new();
+        let mut blocks = Blocks::of("name");
         for some in data.chunks(50_000) {
             blocks.update(some);
         }
@@ -224,7 +242,7 @@ mod tests {
             let (from, much) = (start as u64, length as u64);
             let buffers = Arc::default();
             for wait in [Wait::Yes, Wait::No] {
-                let read = read(&file, size, (from, much), &buffers, wait).expect("whole");
+                let read = read(&file, ("name", size), (from, much), &buffers, wait).expect("whole");
                 prop_assert!(read.is_some() || wait == Wait::No);
                 prop_assert!(read.is_none_or(|read| read == data[start..start + length]));
             }
@@ -232,11 +250,11 @@ mod tests {
             let flipped = start + flip.index(length);
             let mut damaged = data.clone();
             damaged[flipped] ^= 1;
-            let mut sums = Blocks::new();
+            let mut sums = Blocks::of("name");
             sums.update(&data);
             let mut file = tempfile::tempfile().expect("a file");
             file.write_all(&damaged).and_then(|()| file.write_all(&sums.finish())).expect("written");
-            prop_assert!(read(&file, size, (from, much), &buffers, Wait::Yes).is_err());
+            prop_assert!(read(&file, ("name", size), (from, much), &buffers, Wait::Yes).is_err());
         }
     }
 }

@@ -96,17 +96,17 @@ fn verify(path: &Path, piece: &Piece) -> Result<(), Damage> {
     if file.metadata().map_err(|error| failed(&error))?.len() != blocks::file_length(piece.size) {
         return Err(Damage::Size);
     }
-    let (crc64, blocks) = sums(&mut file, piece.size).map_err(|error| failed(&error))?;
+    let (crc64, blocks) = sums(&mut file, piece).map_err(|error| failed(&error))?;
     let mut kept = Vec::new();
     file.read_to_end(&mut kept).map_err(|error| failed(&error))?;
     if crc64 == piece.crc64 && blocks == kept { Ok(()) } else { Err(Damage::Bytes) }
 }
 
-/// CRC64NVME of the next `size` bytes of a file, and the checksums of their blocks.
-pub(crate) fn sums(file: &mut File, size: u64) -> io::Result<([u8; 8], Vec<u8>)> {
-    let (mut whole, mut blocks) = (Crc64Nvme::new(), Blocks::new());
+/// CRC64NVME of a blob's bytes, and the checksums of their blocks. The file stands before them, then behind them.
+pub(crate) fn sums(file: &mut File, piece: &Piece) -> io::Result<([u8; 8], Vec<u8>)> {
+    let (mut whole, mut blocks) = (Crc64Nvme::new(), Blocks::of(&piece.file));
     let mut buffer = vec![0; READ];
-    let mut bytes = file.take(size);
+    let mut bytes = file.take(piece.size);
     loop {
         match bytes.read(&mut buffer) {
             Ok(0) => return Ok((whole.finalize(), blocks.finish())),

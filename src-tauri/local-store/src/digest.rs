@@ -111,12 +111,13 @@ pub(crate) struct Sums {
 }
 
 impl Hasher {
-    pub(crate) fn new(asked: Option<Algorithm>) -> Self {
+    /// For the blob file of that name.
+    pub(crate) fn new(blob: &str, asked: Option<Algorithm>) -> Self {
         let extra = asked.filter(|algorithm| *algorithm != Algorithm::Crc64Nvme);
         Self {
             md5: Md5::new(),
             crc64: Crc64Nvme::new(),
-            blocks: Blocks::new(),
+            blocks: Blocks::of(blob),
             extra: extra.map(|algorithm| (algorithm, Extra::new(algorithm))),
         }
     }

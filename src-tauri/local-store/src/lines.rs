@@ -24,6 +24,8 @@ pub(crate) struct Lines {
 /// An open connection.
 pub(crate) struct Line {
     requests: AtomicUsize,
+    /// Requests among those whose signature comes with their body, and isn't known yet.
+    strangers: AtomicUsize,
     /// Whether some of an answer isn't handed to the system yet.
     sending: AtomicBool,
     /// When it was opened, or an answer was over, in milliseconds since [`Lines::began`].
@@ -42,6 +44,9 @@ pub(crate) struct Place {
 
 /// A request under way on a connection.
 pub(crate) struct Busy(Arc<Line>);
+
+/// A request under way of somebody who isn't known.
+pub(crate) struct Stranger(Arc<Line>);
 
 impl Lines {
     pub(crate) fn new(most: usize) -> Arc<Self> {
@@ -71,6 +76,7 @@ impl Lines {
     fn take(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Place {
         let line = Arc::new(Line {
             requests: AtomicUsize::new(0),
+            strangers: AtomicUsize::new(0),
             sending: AtomicBool::new(false),
             idle_since: AtomicU64::new(0),
             began: self.began,
@@ -119,7 +125,14 @@ impl Line {
     }
 
     pub(crate) fn is_at_work(&self) -> bool {
-        self.requests.load(Ordering::Relaxed) > 0 || self.sending.load(Ordering::Relaxed)
+        let strangers = self.strangers.load(Ordering::Relaxed);
+        self.requests.load(Ordering::Relaxed) > strangers || self.sending.load(Ordering::Relaxed)
+    }
+
+    /// Until what is given back is dropped, a request of this line is no work: nobody knows who sends it.
+    pub(crate) fn stranger(self: &Arc<Self>) -> Stranger {
+        self.strangers.fetch_add(1, Ordering::Relaxed);
+        Stranger(Arc::clone(self))
     }
 
     /// Something is written, and more may be waiting: a slow reader's last bytes come long after the request is done.
@@ -136,6 +149,18 @@ impl Line {
 
     fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Busy {
+    pub(crate) fn line(&self) -> &Arc<Line> {
+        &self.0
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.0.strangers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

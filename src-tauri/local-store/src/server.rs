@@ -1,13 +1,15 @@
 //! HTTP: connections and their limits, and what every answer carries.
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::header::{
@@ -75,7 +77,7 @@ impl Server {
             store: Arc::clone(store),
             pulse: Arc::new(pulse),
             limits,
-            lines: Lines::new(limits.connections.min(descriptors() / 2)),
+            lines: Lines::new(limits.connections.min(*DESCRIPTORS.get_or_init(descriptors) / 2)),
         }
     }
 
@@ -157,8 +159,15 @@ impl Server {
         let body = Body::http_body(Paced::new(body, self.limits.pause));
         let answer = match front::check(&parts, Timestamp::now()) {
             Ok(Way::S3) => self.pass_on(parts, body).await,
-            Ok(Way::Form) => form::answer(&self.store, &parts, body).await.unwrap_or_else(refusal),
-            Ok(Way::Iam) => iam::answer(&self.store, &parts, body, is_local, &id).await,
+            Ok(Way::Form) => {
+                let stranger = counted.busy.line().stranger();
+                let answer = form::answer(&self.store, &parts, body, stranger).await;
+                answer.unwrap_or_else(refusal)
+            }
+            Ok(Way::Iam) => {
+                let _stranger = counted.busy.line().stranger();
+                iam::answer(&self.store, &parts, body, is_local, &id).await
+            }
             Err(error) => refusal(error),
         };
         if answer.status().is_server_error() && answer.status() != StatusCode::NOT_IMPLEMENTED {
@@ -178,7 +187,10 @@ impl Server {
             Ok(watched) => watched,
             Err(error) => return refusal(error),
         };
-        let answer = self.service.call(Request::from_parts(parts, body)).await;
+        let answer = AssertUnwindSafe(self.service.call(Request::from_parts(parts, body)));
+        // One request's panic is no other's end.
+        let answer =
+            answer.catch_unwind().await.unwrap_or_else(|_| Ok(refusal(s3_error!(InternalError))));
         let answer = answer.unwrap_or_else(|error| {
             tracing::error!(error = %StdError::from(error), "a request failed");
             refusal(s3_error!(InternalError))
@@ -192,7 +204,7 @@ impl Server {
     fn count(&self, busy: Busy) -> Count {
         self.pulse.under_way.fetch_add(1, Ordering::Relaxed);
         self.pulse.last_request.store(Timestamp::now().as_millisecond(), Ordering::Relaxed);
-        Count { pulse: Arc::clone(&self.pulse), _busy: busy }
+        Count { pulse: Arc::clone(&self.pulse), busy }
     }
 }
 
@@ -205,6 +217,9 @@ async fn accept(
     stream.set_nodelay(true)?;
     Ok((stream, peer.ip().is_loopback(), lines.place().await))
 }
+
+/// The process is asked once: what is raised for one store isn't lowered for the next.
+static DESCRIPTORS: OnceLock<usize> = OnceLock::new();
 
 /// How many files and connections this process may have open: as many as the system lets it, for which it must
 /// ask. Each download needs two.
@@ -262,7 +277,7 @@ fn finish(mut answer: Response<Body>, id: &str) -> Response<Body> {
 /// A request under way, until its answer is sent.
 struct Count {
     pulse: Arc<Pulse>,
-    _busy: Busy,
+    busy: Busy,
 }
 
 impl Drop for Count {

@@ -213,12 +213,12 @@ impl Lapse {
     }
 
     async fn follow_once(&self, running: &Running) -> Result<()> {
-        // A file that can't be read now changes nothing: it is told to whoever needs it.
-        let Ok(settings) = self.settings() else { return Ok(()) };
         let listen = async |address| {
             running.listen(address).await.map_err(|error| super::store_error(&error))
         };
-        let Some(lan) = settings.lan() else { return listen(None).await };
+        // Whoever wrote a file that can't be read may have meant to leave the network.
+        let lan = self.settings().ok().and_then(|settings| settings.lan());
+        let Some(lan) = lan else { return listen(None).await };
         let now = candidates().into_iter().find(|candidate| candidate.interface == lan.interface);
         if now.is_some_and(|now| now.network.is_same(&lan.network)) {
             return listen(Some(lan.network.address.addr())).await;

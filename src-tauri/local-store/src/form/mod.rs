@@ -27,6 +27,7 @@ use self::policy::Policy;
 use crate::blobs::Size;
 use crate::event::EventKind;
 use crate::index::{Headers, Service};
+use crate::lines::Stranger;
 use crate::s3::put::{self, LARGEST_PUT, NewPut, Proof};
 use crate::signature::Scope;
 use crate::store::Store;
@@ -40,14 +41,15 @@ const LONGEST_POLICY: SignedDuration = SignedDuration::from_hours(7 * 24);
 const LINGER_BYTES: u64 = 16 * 1024 * 1024;
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Answers a form that was sent to `/BUCKET`.
+/// Answers a form that was sent to `/BUCKET`; `stranger` stands for its sender until the signature is seen.
 pub(crate) async fn answer(
     store: &Arc<Store>,
     request: &Parts,
     body: Body,
+    stranger: Stranger,
 ) -> S3Result<Response<Body>> {
     let body = SharedBody::new(body);
-    let answer = upload(store, request, &body).await;
+    let answer = upload(store, request, &body, stranger).await;
     if answer.is_err() {
         linger(&body).await;
     }
@@ -58,10 +60,12 @@ async fn upload(
     store: &Arc<Store>,
     request: &Parts,
     body: &SharedBody,
+    stranger: Stranger,
 ) -> S3Result<Response<Body>> {
     let bucket = bucket_of(request)?;
     let form = Form::read(boundary_of(&request.headers)?, body).await?;
     let policy = authorize(store, &form.fields, &bucket, Timestamp::now())?;
+    drop(stranger);
     let key = key_of(&form)?;
     let sizes = policy.check(&form.fields, &bucket, &key, Timestamp::now())?;
     let headers = named_headers(&form.fields)?;

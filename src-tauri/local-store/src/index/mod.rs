@@ -57,9 +57,8 @@ impl Index {
         let path = path(dir);
         let failed = Error::index(&path);
         // A newer index mustn't be touched, and opening it for writing may already move its log.
-        if path.exists() {
-            Reader::open(dir)?;
-        } else if blobs::are_in(dir) {
+        let has_index = path.exists() && Reader::open(dir)?.is_some();
+        if !has_index && blobs::are_in(dir) {
             return Err(Error::IndexGone(path));
         }
         // SQLite gives the log files the mode of the database.
@@ -67,6 +66,8 @@ impl Index {
         let mut writer = Connection::open(&path).map_err(&failed)?;
         configure(&writer).map_err(&failed)?;
         migrate(&mut writer).map_err(&failed)?;
+        // What an index can't do without isn't in its log alone.
+        writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(&failed)?;
         let reader = || -> rusqlite::Result<_> {
             let reader = Connection::open(&path)?;
             configure(&reader)?;

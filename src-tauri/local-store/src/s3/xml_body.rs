@@ -52,7 +52,7 @@ pub(crate) fn watch(parts: &mut Parts, body: Body) -> S3Result<(Body, Option<Has
     let signed = signed.and_then(|hash| HEXLOWER.decode(hash.as_bytes()).ok());
     let hashed = Hashed { signed, outcome: Arc::default() };
     parts.extensions.insert(hashed.clone());
-    let hashers = Some((Hasher::new(algorithm), Extra::new(Algorithm::Sha256)));
+    let hashers = Some((Hasher::new("", algorithm), Extra::new(Algorithm::Sha256)));
     let seen = Cdata::default();
     let body: DynByteStream =
         Box::pin(Watched { body, hashers, seen, left, hashed: hashed.clone() });

@@ -233,3 +233,63 @@ async fn stop_lets_a_request_under_way_finish() {
     stopping.await.unwrap();
     assert_eq!(host_of(&store).unwrap(), None);
 }
+
+#[tokio::test]
+async fn index_of_a_backup_loses_no_file() {
+    let host = Host::start().await;
+    host.send(host.draft("PUT", "/lapse/old"), b"old").await;
+    let store = host.store();
+    host.running.stop().await;
+    let index = store.join("index.db");
+    let backup = std::fs::read(&index).unwrap();
+    let restart = async |dir| {
+        let running = start(&store, Options::default()).await.unwrap();
+        Host { dir, running }
+    };
+    let host = restart(host.dir).await;
+    host.send(host.draft("PUT", "/lapse/new"), b"new").await;
+    host.running.stop().await;
+    let newer = std::fs::read(&index).unwrap();
+
+    std::fs::write(&index, backup).unwrap();
+    let host = restart(host.dir).await;
+    assert_eq!(host.send(host.draft("GET", "/lapse/old"), b"").await.body, b"old");
+    assert_eq!(host.send(host.draft("GET", "/lapse/new"), b"").await.status, 404);
+    host.running.stop().await;
+
+    std::fs::write(&index, newer).unwrap();
+    let host = restart(host.dir).await;
+    for key in ["old", "new"] {
+        let got = host.send(host.draft("GET", &format!("/lapse/{key}")), b"").await;
+        assert_eq!(got.body, key.as_bytes());
+    }
+    assert_eq!(names(&store.join("unnamed")), Vec::<String>::new());
+    host.running.stop().await;
+
+    // An index with nothing in it is none.
+    for nothing in [&[][..], &[0; 4096]] {
+        std::fs::write(&index, nothing).unwrap();
+        let refused = start(&store, Options::default()).await;
+        assert!(matches!(refused, Err(Error::IndexGone(_) | Error::Corrupt { .. })));
+        assert_eq!(names(&store.join("blobs")).len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn what_is_set_aside_goes_after_a_week_and_what_is_not_ours_stays() {
+    let host = Host::start().await;
+    let store = host.store();
+    host.running.stop().await;
+    let week = std::time::Duration::from_hours(7 * 24);
+    for (name, age) in [("old", week * 2), ("young", week / 2)] {
+        let file = std::fs::File::create(store.join("unnamed").join(name)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - age).unwrap();
+    }
+    for folder in ["blobs", "tmp", "unnamed"] {
+        std::fs::create_dir(store.join(folder).join("lost+found")).unwrap();
+    }
+    start(&store, Options::default()).await.unwrap().stop().await;
+    let mut left = names(&store.join("unnamed"));
+    left.sort_unstable();
+    assert_eq!(left, ["lost+found", "young"]);
+}

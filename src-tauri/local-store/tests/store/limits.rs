@@ -177,3 +177,42 @@ async fn five_thousand_connections_do_not_shut_anybody_out() {
     }
     host.running.stop().await;
 }
+
+#[tokio::test]
+async fn forms_of_strangers_make_room() {
+    const PLACES: usize = 4;
+    let host = host(Limits { connections: PLACES, ..Limits::default() }).await;
+    assert_eq!(host.send(host.draft("PUT", PATH), b"hello").await.status, 200);
+    let head = FormDraft::new(&host, "k").head(&host, 100_000);
+    let iam = "POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 1000\r\n\r\na";
+    let mut strangers = Vec::new();
+    for begun in [format!("{head}--"), iam.to_owned()].iter().cycle().take(3 * PLACES) {
+        let mut stream = host.connect().await;
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        strangers.push(stream);
+    }
+    let began = Instant::now();
+    assert_eq!(host.send(host.draft("GET", PATH), b"").await.body, b"hello");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+
+    // One who has shown a signature stays, however long the file takes.
+    let form = FormDraft::new(&host, "form");
+    let start = crate::form::start(&form.signed(), "f");
+    let end = crate::form::end();
+    let length = start.len() + 1000 + end.len();
+    let mut known = host.connect().await;
+    known.write_all(form.head(&host, length).as_bytes()).await.unwrap();
+    known.write_all(start.as_bytes()).await.unwrap();
+    until(|| host.running.activity().under_way > 0).await;
+    tokio::time::sleep(2 * SHORT).await;
+    let mut crowd = Vec::new();
+    for _ in 0..2 * PLACES {
+        crowd.push(host.connect().await);
+    }
+    assert_eq!(host.send(host.draft("GET", PATH), b"").await.status, 200);
+    known.write_all(&bytes(1000, 1)).await.unwrap();
+    known.write_all(end.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    known.read_to_end(&mut answer).await.unwrap();
+    assert_eq!(Answer::parse(&answer).status, 204);
+}

@@ -524,6 +524,24 @@ async fn damaged_blob_is_never_served_as_good() {
 }
 
 #[tokio::test]
+async fn file_in_the_place_of_another_is_never_served() {
+    let host = Host::start().await;
+    for (key, seed) in [("one", 1), ("two", 2)] {
+        let put = host.draft("PUT", &format!("/lapse/{key}"));
+        assert_eq!(host.send(put, &bytes(100_000, seed)).await.status, 200);
+    }
+    let blobs = host.store().join("blobs");
+    let [one, two] = <[String; 2]>::try_from(names(&blobs)).unwrap().map(|name| blobs.join(name));
+    std::fs::rename(&one, host.store().join("other")).unwrap();
+    std::fs::rename(&two, &one).unwrap();
+    std::fs::rename(host.store().join("other"), &two).unwrap();
+    for key in ["one", "two"] {
+        let got = host.send(host.draft("GET", &format!("/lapse/{key}")), b"").await;
+        assert_eq!((got.status, got.code()), (500, "InternalError"), "{key}");
+    }
+}
+
+#[tokio::test]
 async fn failing_folder_is_an_error_and_not_a_broken_store() {
     let host = Host::start().await;
     assert_eq!(host.send(host.draft("PUT", "/lapse/k"), b"old").await.status, 200);

@@ -26,7 +26,7 @@ use crate::digest::{Algorithm, Extra, Hasher, Sums};
 use crate::fault::Fault;
 use crate::index::Piece;
 use crate::pace::TooSlow;
-use crate::{Error, blocks, check, fault, private};
+use crate::{Error, blocks, check, fault, private, room};
 
 /// Measured: 64 KiB reads halve the speed of a download, larger ones gain nothing.
 const READ: u64 = blocks::LARGE as u64;
@@ -38,8 +38,6 @@ const WRITE: usize = 1024 * 1024;
 const ASIDE: Duration = Duration::from_hours(7 * 24);
 /// Chunks below this are copied.
 const SMALL: usize = 4 * 1024;
-/// What is left free of the disk: `SQLite` lets its log grow to 4 MB before it begins anew.
-const ROOM: u64 = 5 * 1024 * 1024;
 
 /// The blob files of a store.
 pub(crate) struct Blobs {
@@ -282,7 +280,7 @@ impl Received {
             None => (private::create_new(&self.path)?, Unlink(self.path.clone())),
         };
         let length = batch.iter().map(|chunk| chunk.len() as u64).sum();
-        check_room(&file, length)?;
+        room::check(&file, length)?;
         self.hasher.update(batch, || write_all(&mut file, batch))?;
         self.size += length;
         self.file = Some((file, temporary));
@@ -572,21 +570,6 @@ impl ByteStream for Sized {
         usize::try_from(self.left)
             .map_or_else(|_| RemainingLength::unknown(), RemainingLength::new_exact)
     }
-}
-
-/// Leaves room for the index: on a full disk objects can still be deleted.
-fn check_room(file: &File, length: u64) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        let disk = rustix::fs::fstatvfs(file)?;
-        // Some network file systems don't tell.
-        if disk.f_blocks > 0 && disk.f_bavail.saturating_mul(disk.f_frsize) < length + ROOM {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = (file, length);
-    Ok(())
 }
 
 /// Removes a file when dropped.

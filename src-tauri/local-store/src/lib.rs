@@ -25,6 +25,7 @@ mod lifecycle;
 mod lines;
 mod pace;
 mod private;
+mod room;
 mod s3;
 mod server;
 mod signature;

@@ -1,9 +1,9 @@
 //! What the parts of a running store share.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::broadcast;
 use tokio::task::spawn_blocking;
 
@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::fault::Fault;
 use crate::index::{self, Change, Index, Piece};
 use crate::keys::Keys;
-use crate::{Error, fault};
+use crate::{Error, fault, room};
 
 /// Events that one who listens may be behind; then it is told that it missed some.
 const EVENTS: usize = 1024;
@@ -24,6 +24,7 @@ pub(crate) struct Store {
     pub(crate) blobs: Arc<Blobs>,
     pub(crate) keys: Keys,
     pub(crate) events: broadcast::Sender<Event>,
+    dir: PathBuf,
     /// Held for reading by what must end before the store may be let go.
     finishing: Arc<tokio::sync::RwLock<()>>,
 }
@@ -32,6 +33,7 @@ impl Store {
     /// Opens the store in `dir`, made when it isn't there, and sweeps what a crash left. The caller
     /// holds the store's lock.
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
+        room::prepare(dir);
         let (events, _) = broadcast::channel(EVENTS);
         let index = Index::open(dir, events.clone())?;
         let blobs = Blobs::open(dir)?;
@@ -46,6 +48,7 @@ impl Store {
             blobs: Arc::new(blobs),
             keys: Keys::new(keys),
             events,
+            dir: dir.to_owned(),
             finishing: Arc::default(),
         })
     }
@@ -68,7 +71,7 @@ impl Store {
     ) -> Result<T, Fault> {
         let store = Arc::clone(self);
         self.blocking(move || {
-            let written = store.index.write(job)?;
+            let written = store.index.write(job).inspect_err(|fault| store.see(fault))?;
             store.blobs.remove(written.orphans);
             Ok(written.value)
         })
@@ -111,6 +114,14 @@ impl Store {
             Ok(written.value)
         })
         .await
+    }
+
+    /// After a full disk the next change may find room.
+    fn see(&self, fault: &Fault) {
+        if matches!(fault, Fault::Index(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull))
+        {
+            room::give_up(&self.dir);
+        }
     }
 
     /// Waits until nothing writes any more; nothing can begin to, as long as the guard lives.

@@ -252,6 +252,13 @@ async fn child_on_a_small_disk() {
     let host = Arc::into_inner(host).unwrap();
     host.running.stop().await;
     assert_files_are_those_of_the_rows(&Path::new(&dir).join("store"));
+
+    // Another program takes the last byte: the store starts all the same, and makes room.
+    let mut other = std::fs::File::create(Path::new(&dir).join("other")).unwrap();
+    while std::io::Write::write(&mut other, &[1; 100]).is_ok() {}
+    let running = start(&Path::new(&dir).join("store"), Options::default()).await.unwrap();
+    client.delete_object().bucket(BUCKET).key("new").send().await.unwrap();
+    running.stop().await;
 }
 
 #[test]

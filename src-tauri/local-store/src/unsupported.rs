@@ -39,6 +39,11 @@ pub(crate) fn refuse(
         refuse_header(name.as_str(), value.as_bytes())?;
     }
     put::refuse_unsupported(headers)?;
+    let is_empty =
+        |name: &&&str| headers.get_all(**name).iter().any(|v| v.as_bytes().trim_ascii().is_empty());
+    if let Some(name) = CONDITIONS.iter().find(is_empty) {
+        return Err(s3_error!(InvalidArgument, "The condition {name} says nothing."));
+    }
     if method == Method::GET || method == Method::HEAD {
         return Ok(());
     }

@@ -182,3 +182,16 @@ async fn condition_that_an_operation_has_not_is_not_passed_over() {
     assert_eq!((answer.status, answer.code()), (501, "NotImplemented"));
     assert_eq!(host.send(host.draft("GET", PATH), b"").await.body, b"x");
 }
+
+#[tokio::test]
+async fn condition_that_says_nothing_is_refused() {
+    let host = Host::start().await;
+    put(&host, PATH, b"x").await;
+    for name in ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"] {
+        for method in ["PUT", "GET", "DELETE"] {
+            let answer = with(&host, host.draft(method, PATH), &[(name, "")], b"y").await;
+            assert_eq!((answer.status, answer.code()), (400, "InvalidArgument"), "{method} {name}");
+        }
+    }
+    assert_eq!(host.send(host.draft("GET", PATH), b"").await.body, b"x");
+}

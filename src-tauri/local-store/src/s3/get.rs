@@ -225,12 +225,12 @@ impl Wanted {
         self.partial.then(|| format!("bytes {}-{}/{size}", self.range.start, self.range.end - 1))
     }
 
-    /// The checksum is the whole object's: with a part of it, it would be wrong.
+    /// The checksum is the whole object's: with a part of it, it would be wrong, also with an empty one.
     fn checksum(&self, stored: Stored, mode: Option<&ChecksumMode>) -> Option<Stored> {
         // AWS takes any case, and its runtime for C and Python sends small letters.
         let asked =
             mode.is_some_and(|mode| mode.as_str().eq_ignore_ascii_case(ChecksumMode::ENABLED));
-        Some(stored).filter(|_| asked && !self.partial)
+        Some(stored).filter(|_| asked && !self.partial && self.parts.is_none())
     }
 }
 

@@ -24,6 +24,8 @@ use crate::lifecycle::Rule;
 use crate::store::Store;
 
 const DEFAULT_TYPE: &str = "binary/octet-stream";
+/// What S3 calls the version of an object in a bucket that keeps none.
+pub(super) const ONLY_VERSION: &str = "null";
 
 pub(super) async fn get(
     store: &Arc<Store>,
@@ -167,7 +169,7 @@ fn is_current(store: &Store, id: i64) -> Result<bool, Fault> {
 
 fn latest_only(version: Option<&str>) -> S3Result<()> {
     match version {
-        None | Some("null") => Ok(()),
+        None | Some(ONLY_VERSION) => Ok(()),
         Some(_) => Err(s3_error!(NoSuchVersion, "The store keeps no versions.")),
     }
 }

@@ -141,3 +141,24 @@ async fn connection_goes_on_after_a_refusal_or_is_said_to_close() {
     }
     assert_eq!(host.send(host.draft("GET", PATH), b"").await.body, b"hello");
 }
+
+#[tokio::test]
+async fn target_and_host_name_the_same_host() {
+    let host = Host::start().await;
+    assert_eq!(host.send(host.draft("PUT", PATH), b"hello").await.status, 200);
+    let name = host.endpoint().replace("http://", "");
+    let link = host.draft("GET", PATH).link();
+    for (named, status) in [
+        (name.as_str(), 200),
+        ("evil", 400),
+        ("evil:80", 400),
+        (&format!("evil@{name}"), 400),
+        (&name.replace("127.0.0.1", "localhost"), 400),
+    ] {
+        let answer = host.follow("GET", &format!("http://{named}{link}"), "").await;
+        assert_eq!(answer.status, status, "{named}: {answer:?}");
+    }
+    let form = "content-type: multipart/form-data; boundary=x\r\ncontent-length: 0\r\n";
+    let answer = host.follow("POST", "http://evil/lapse", form).await;
+    assert_eq!((answer.status, answer.code()), (400, "InvalidRequest"));
+}

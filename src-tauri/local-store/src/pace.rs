@@ -84,7 +84,8 @@ impl Arriving {
         let Some(body) = Arc::into_inner(self.0) else { return false };
         let mut body = body.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut left = most;
-        if body.size_hint().lower() > left {
+        // To look is to ask for it, of a client that waits to be asked.
+        if left == 0 || body.size_hint().lower() > left {
             return false;
         }
         let ended = poll_fn(|context| {

@@ -139,6 +139,10 @@ async fn connection_goes_on_after_a_refusal_or_is_said_to_close() {
         assert_eq!(answer.status, status, "{what}");
         assert_eq!(answer.header("connection"), Some("close"), "{what}: {answer:?}");
     }
+    let (head, _) = kept(unknown(), b"");
+    let chunked = "transfer-encoding: chunked\r\nexpect: 100-continue";
+    let answer = host.raw(head.replace("content-length: 0", chunked).as_bytes()).await;
+    assert_eq!((answer.status, answer.header("connection")), (403, Some("close")));
     assert_eq!(host.send(host.draft("GET", PATH), b"").await.body, b"hello");
 }
 

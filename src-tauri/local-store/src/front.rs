@@ -4,7 +4,7 @@
 //! a credential with this store, caps no link's life, and lets headers stay unsigned. Each check
 //! here has a test that goes through the network.
 
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RANGE};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RANGE};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode};
 use jiff::civil::DateTime;
@@ -38,6 +38,7 @@ pub(crate) enum Way {
 pub(crate) fn check(request: &Parts, now: Timestamp) -> S3Result<Way> {
     let headers = &request.headers;
     let query = Query::parse(request.uri.query().unwrap_or_default())?;
+    refuse_other_host(request)?;
     if size(request) > LARGEST_HEAD {
         let message = "The request's headers are too large.";
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
@@ -69,6 +70,21 @@ pub(crate) fn check(request: &Parts, now: Timestamp) -> S3Result<Way> {
         (None, false) => {}
     }
     Ok(Way::S3)
+}
+
+/// A target that names a host goes before the `Host` header (RFC 9112, 3.2.2), which is the one that is signed.
+fn refuse_other_host(request: &Parts) -> S3Result<()> {
+    let Some(named) = request.uri.authority() else { return Ok(()) };
+    let is_named =
+        |host: &HeaderValue| host.as_bytes().eq_ignore_ascii_case(named.as_str().as_bytes());
+    if request.headers.get_all(HOST).iter().all(is_named) {
+        Ok(())
+    } else {
+        Err(s3_error!(
+            InvalidRequest,
+            "The target of the request names another host than its Host header."
+        ))
+    }
 }
 
 /// Takes away a `Range` that names no range or several, so that the whole is answered, as on AWS: s3s would refuse it.

@@ -1,13 +1,14 @@
 //! Clients that keep the store waiting: both what they send and what they should read must move on.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use s3s::StdError;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -61,14 +62,59 @@ impl Pace {
     }
 }
 
+/// A request's body, which the connection has to be rid of before the next request, whoever was to read it.
+#[derive(Clone)]
+pub(crate) struct Arriving(Arc<Mutex<Incoming>>);
+
+impl Arriving {
+    pub(crate) fn new(body: Incoming) -> Self {
+        Self(Arc::new(Mutex::new(body)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Incoming> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads on to the end, which is to come within `most` bytes and `time`. Gives whether it came.
+    pub(crate) async fn end(self, most: u64, time: Duration) -> bool {
+        if self.lock().is_end_stream() {
+            return true;
+        }
+        // Whoever still has it may be reading.
+        let Some(body) = Arc::into_inner(self.0) else { return false };
+        let mut body = body.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut left = most;
+        // To look is to ask for it, of a client that waits to be asked.
+        if left == 0 || body.size_hint().lower() > left {
+            return false;
+        }
+        let ended = poll_fn(|context| {
+            loop {
+                match ready!(Pin::new(&mut body).poll_frame(context)) {
+                    None => return Poll::Ready(true),
+                    Some(Ok(frame)) => {
+                        let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                        match left.checked_sub(length) {
+                            Some(less) => left = less,
+                            None => return Poll::Ready(false),
+                        }
+                    }
+                    Some(Err(_)) => return Poll::Ready(false),
+                }
+            }
+        });
+        tokio::time::timeout(time, ended).await.unwrap_or(false)
+    }
+}
+
 /// A request's body that fails with [`TooSlow`] when it hardly arrives.
 pub(crate) struct Paced {
-    body: Incoming,
+    body: Arriving,
     pace: Pace,
 }
 
 impl Paced {
-    pub(crate) fn new(body: Incoming, pause: Duration) -> Self {
+    pub(crate) fn new(body: Arriving, pause: Duration) -> Self {
         Self { body, pace: Pace::new(pause) }
     }
 }
@@ -81,7 +127,8 @@ impl http_body::Body for Paced {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
-        match Pin::new(&mut self.body).poll_frame(context) {
+        let polled = Pin::new(&mut *self.body.lock()).poll_frame(context);
+        match polled {
             Poll::Pending if self.pace.is_over(context) => {
                 Poll::Ready(Some(Err(Box::new(TooSlow))))
             }
@@ -95,11 +142,11 @@ impl http_body::Body for Paced {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.lock().is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.lock().size_hint()
     }
 }
 

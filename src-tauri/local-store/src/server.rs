@@ -13,8 +13,8 @@ use futures_util::FutureExt;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::header::{
-    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
-    X_CONTENT_TYPE_OPTIONS,
+    CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT,
+    HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
@@ -32,13 +32,16 @@ use tokio::task::JoinSet;
 use crate::access::{Access, Auth};
 use crate::front::Way;
 use crate::lines::{Busy, Lines, Place};
-use crate::pace::{Paced, PacedStream};
+use crate::pace::{Arriving, Paced, PacedStream};
 use crate::s3::{Backend, xml_body};
 use crate::store::Store;
 use crate::{Limits, chunks, fault, form, front, iam};
 
 /// What hyper reads ahead of a connection.
 const BUFFER: usize = 64 * 1024;
+/// What is still read of a body that nobody wanted, so that its connection can go on.
+const SHORT_REST: u64 = 64 * 1024;
+const REST: Duration = Duration::from_secs(1);
 /// What requests under way get when the store stops.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -156,6 +159,10 @@ impl Server {
         let (mut parts, body) = request.into_parts();
         front::drop_odd_range(&mut parts);
         let uri = parts.uri.clone();
+        // A client that waits to be told to send its body isn't told to, only for it to be thrown away.
+        let most = if parts.headers.contains_key(EXPECT) { 0 } else { SHORT_REST };
+        let body = Arriving::new(body);
+        let rest = body.clone();
         let body = Body::http_body(Paced::new(body, self.limits.pause));
         let answer = match front::check(&parts, Timestamp::now()) {
             Ok(Way::S3) => self.pass_on(parts, body).await,
@@ -178,7 +185,12 @@ impl Server {
             );
         }
         let answer = fault::signed(answer, uri.path(), &id);
-        finish(answer, &id).map(|body| Counted { body, _count: counted })
+        let mut answer = finish(answer, &id);
+        if !rest.end(most, REST).await {
+            // hyper closes the connection, but doesn't say so: the client would send its next request there.
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer.map(|body| Counted { body, _count: counted })
     }
 
     async fn pass_on(&self, mut parts: Parts, body: Body) -> Response<Body> {

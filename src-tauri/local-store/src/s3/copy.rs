@@ -151,7 +151,11 @@ pub(super) async fn part(
 /// Bucket and key of what is to be copied.
 fn source(source: CopySource) -> S3Result<(String, String)> {
     match source {
-        CopySource::Bucket { bucket, key, version_id: None } => Ok((bucket.into(), key.into())),
+        CopySource::Bucket { bucket, key, version_id }
+            if version_id.as_deref().is_none_or(|version| version == get::ONLY_VERSION) =>
+        {
+            Ok((bucket.into(), key.into()))
+        }
         _ => Err(s3_error!(
             NotImplemented,
             "Only the latest version of an object of a bucket can be copied."

@@ -24,6 +24,8 @@ use crate::lifecycle::Rule;
 use crate::store::Store;
 
 const DEFAULT_TYPE: &str = "binary/octet-stream";
+/// What S3 calls the version of an object in a bucket that keeps none.
+pub(super) const ONLY_VERSION: &str = "null";
 
 pub(super) async fn get(
     store: &Arc<Store>,
@@ -167,7 +169,7 @@ fn is_current(store: &Store, id: i64) -> Result<bool, Fault> {
 
 fn latest_only(version: Option<&str>) -> S3Result<()> {
     match version {
-        None | Some("null") => Ok(()),
+        None | Some(ONLY_VERSION) => Ok(()),
         Some(_) => Err(s3_error!(NoSuchVersion, "The store keeps no versions.")),
     }
 }
@@ -225,12 +227,12 @@ impl Wanted {
         self.partial.then(|| format!("bytes {}-{}/{size}", self.range.start, self.range.end - 1))
     }
 
-    /// The checksum is the whole object's: with a part of it, it would be wrong.
+    /// The checksum is the whole object's: with a part of it, it would be wrong, also with an empty one.
     fn checksum(&self, stored: Stored, mode: Option<&ChecksumMode>) -> Option<Stored> {
         // AWS takes any case, and its runtime for C and Python sends small letters.
         let asked =
             mode.is_some_and(|mode| mode.as_str().eq_ignore_ascii_case(ChecksumMode::ENABLED));
-        Some(stored).filter(|_| asked && !self.partial)
+        Some(stored).filter(|_| asked && !self.partial && self.parts.is_none())
     }
 }
 

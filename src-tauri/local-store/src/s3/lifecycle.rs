@@ -146,9 +146,29 @@ struct Filter {
 }
 
 fn read_filter(filter: LifecycleRuleFilter) -> S3Result<Filter> {
+    let alone = [
+        filter.prefix.is_some(),
+        filter.tag.is_some(),
+        filter.object_size_greater_than.is_some(),
+        filter.object_size_less_than.is_some(),
+        filter.and.is_some(),
+    ];
+    if count(&alone) > 1 {
+        return Err(s3_error!(MalformedXML, "Several conditions of a Filter stand in an And."));
+    }
+    let has_and = filter.and.is_some();
     let and = filter.and.unwrap_or_default();
-    if filter.tag.is_some() || and.tags.is_some_and(|tags| !tags.is_empty()) {
+    let tags = and.tags.as_ref().map_or(0, Vec::len);
+    if filter.tag.is_some() || tags > 0 {
         return Err(s3_error!(NotImplemented, "The store keeps no tags."));
+    }
+    let together = [
+        and.prefix.is_some(),
+        and.object_size_greater_than.is_some(),
+        and.object_size_less_than.is_some(),
+    ];
+    if has_and && count(&together) < 2 {
+        return Err(s3_error!(MalformedXML, "An And holds two conditions or more."));
     }
     let size = |size: Option<i64>| {
         size.map(u64::try_from)
@@ -163,6 +183,10 @@ fn read_filter(filter: LifecycleRuleFilter) -> S3Result<Filter> {
         return Err(s3_error!(InvalidRequest, "No size is between those of the filter."));
     }
     Ok(Filter { prefix: filter.prefix.or(and.prefix), larger_than, smaller_than })
+}
+
+fn count(conditions: &[bool]) -> usize {
+    conditions.iter().filter(|is_there| **is_there).count()
 }
 
 fn read_expiration(expiration: LifecycleExpiration) -> S3Result<Expire> {

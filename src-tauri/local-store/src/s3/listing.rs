@@ -79,9 +79,7 @@ pub(super) async fn objects_by_marker(
     let delimiter = input.delimiter.clone().filter(|delimiter| !delimiter.is_empty());
     let from = match input.marker.as_deref().unwrap_or_default() {
         "" => Vec::new(),
-        // A page that ended with a common prefix: all that begins with it was answered.
-        marker if delimiter.as_ref().is_some_and(|d| marker.ends_with(d.as_str())) => past(marker),
-        marker => after(marker),
+        marker => after_marker(marker, &prefix, delimiter.as_deref()),
     };
     let search = Search {
         bucket: input.bucket.clone(),
@@ -194,12 +192,8 @@ pub(super) async fn uploads(
     let from = match (input.key_marker.as_deref().unwrap_or_default(), after_id) {
         (key, _) if key < prefix.as_str() => (prefix.clone().into_bytes(), String::new()),
         (key, Some(id)) => (key.as_bytes().to_vec(), id.to_owned()),
-        // A page that ended with a common prefix: all that begins with it was answered.
-        (key, None) if delimiter.as_ref().is_some_and(|d| key.ends_with(d.as_str())) => {
-            (past(key), String::new())
-        }
         // Without an id all uploads of that key have been seen.
-        (key, None) => (after(key), String::new()),
+        (key, None) => (after_marker(key, &prefix, delimiter.as_deref()), String::new()),
     };
     let search = UploadSearch {
         bucket: input.bucket.clone(),
@@ -275,11 +269,7 @@ impl Search {
                     page.next = Some(self.from);
                     return Ok(page);
                 }
-                let end = self
-                    .delimiter
-                    .as_ref()
-                    .and_then(|d| rest.find(d.as_str()).map(|at| at + d.len()));
-                if let Some(end) = end {
+                if let Some(end) = fold(rest, self.delimiter.as_deref()) {
                     let common = key[..self.prefix.len() + end].to_owned();
                     self.from = past(&common);
                     page.prefixes.push(common);
@@ -329,11 +319,7 @@ impl UploadSearch {
                     page.next = last;
                     return Ok(page);
                 }
-                let end = self
-                    .delimiter
-                    .as_ref()
-                    .and_then(|d| rest.find(d.as_str()).map(|at| at + d.len()));
-                if let Some(end) = end {
+                if let Some(end) = fold(rest, self.delimiter.as_deref()) {
                     let common = upload.key[..self.prefix.len() + end].to_owned();
                     self.from = (past(&common), String::new());
                     last = Some((common.clone(), String::new()));
@@ -349,6 +335,22 @@ impl UploadSearch {
                 return Ok(page);
             }
         }
+    }
+}
+
+/// Where a common prefix ends in what a key has after the asked prefix.
+fn fold(rest: &str, delimiter: Option<&str>) -> Option<usize> {
+    delimiter.and_then(|delimiter| rest.find(delimiter).map(|at| at + delimiter.len()))
+}
+
+/// Where a page begins that goes on after a key or, when the last page ended with one, after a common prefix:
+/// all that begins with that was answered.
+fn after_marker(marker: &str, prefix: &str, delimiter: Option<&str>) -> Vec<u8> {
+    let end = marker.strip_prefix(prefix).and_then(|rest| fold(rest, delimiter));
+    if end.is_some_and(|end| prefix.len() + end == marker.len()) {
+        past(marker)
+    } else {
+        after(marker)
     }
 }
 

@@ -9,6 +9,7 @@ mod listing;
 mod multipart;
 pub(crate) mod put;
 mod removal;
+mod xml;
 pub(crate) mod xml_body;
 
 use std::sync::Arc;
@@ -199,7 +200,7 @@ impl S3 for Backend {
         &self,
         r: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
-        xml_body::refuse_cdata(&r)?;
+        xml_body::refuse_misread(&r)?;
         multipart::complete(&self.0, r.input).await
     }
 

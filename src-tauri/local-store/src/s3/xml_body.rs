@@ -16,6 +16,7 @@ use s3s::stream::{ByteStream, DynByteStream, RemainingLength};
 use s3s::{Body, S3Error, S3Request, S3Result, StdError, s3_error};
 
 use super::put::Proof;
+use super::xml;
 use crate::digest::{Algorithm, Extra, Hasher, Sums};
 use crate::fault;
 
@@ -33,7 +34,8 @@ pub(crate) struct Hashed {
 struct Outcome {
     sums: Sums,
     sha256: Vec<u8>,
-    has_cdata: bool,
+    /// What s3s read.
+    xml: Vec<u8>,
 }
 
 /// The body that s3s is to read, and what will be known of it. Objects' bytes are left alone.
@@ -53,9 +55,9 @@ pub(crate) fn watch(parts: &mut Parts, body: Body) -> S3Result<(Body, Option<Has
     let hashed = Hashed { signed, outcome: Arc::default() };
     parts.extensions.insert(hashed.clone());
     let hashers = Some((Hasher::new("", algorithm), Extra::new(Algorithm::Sha256)));
-    let seen = Cdata::default();
+    let xml = Vec::new();
     let body: DynByteStream =
-        Box::pin(Watched { body, hashers, seen, left, hashed: hashed.clone() });
+        Box::pin(Watched { body, hashers, xml, left, hashed: hashed.clone() });
     Ok((Body::from(body), Some(hashed)))
 }
 
@@ -68,16 +70,13 @@ pub(super) fn check<T>(request: &S3Request<T>) -> S3Result<()> {
             "Missing required header for this request: Content-MD5 or x-amz-checksum-…"
         ));
     }
-    refuse_cdata(request)?;
+    refuse_misread(request)?;
     proof.verify(&outcome(request)?.sums).map(drop)
 }
 
-/// Refuses XML with a CDATA section: s3s drops its text, and an empty prefix or a shorter key means other objects.
-pub(super) fn refuse_cdata<T>(request: &S3Request<T>) -> S3Result<()> {
-    if outcome(request)?.has_cdata {
-        return Err(s3_error!(MalformedXML, "Write text as text: CDATA sections aren't taken."));
-    }
-    Ok(())
+/// Refuses XML that s3s has read as other than it is.
+pub(super) fn refuse_misread<T>(request: &S3Request<T>) -> S3Result<()> {
+    xml::check(&outcome(request)?.xml).map_err(|wrong| s3_error!(MalformedXML, "{wrong}"))
 }
 
 fn outcome<T>(request: &S3Request<T>) -> S3Result<&Outcome> {
@@ -95,30 +94,10 @@ impl Hashed {
     }
 }
 
-const CDATA: &[u8] = b"<![CDATA[";
-
-/// How much of the beginning of a CDATA section the last bytes are; it stays whole.
-#[derive(Default)]
-struct Cdata {
-    begun: usize,
-}
-
-impl Cdata {
-    fn look(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.begun = match self.begun {
-                whole if whole == CDATA.len() => whole,
-                begun if CDATA[begun] == *byte => begun + 1,
-                _ => usize::from(CDATA[0] == *byte),
-            };
-        }
-    }
-}
-
 struct Watched {
     body: Body,
     hashers: Option<(Hasher, Extra)>,
-    seen: Cdata,
+    xml: Vec<u8>,
     left: u64,
     hashed: Hashed,
 }
@@ -127,9 +106,9 @@ impl Watched {
     fn finish(&mut self) {
         let Some((hasher, sha256)) = self.hashers.take() else { return };
         let ((sums, _), sha256) = (hasher.finish(), sha256.finish());
-        let has_cdata = self.seen.begun == CDATA.len();
+        let xml = std::mem::take(&mut self.xml);
         // The body ends once.
-        let _ = self.hashed.outcome.set(Outcome { sums, sha256, has_cdata });
+        let _ = self.hashed.outcome.set(Outcome { sums, sha256, xml });
     }
 }
 
@@ -144,7 +123,7 @@ impl Stream for Watched {
                     hasher.update(std::slice::from_ref(bytes), || ());
                     sha256.update(bytes);
                 }
-                self.seen.look(bytes);
+                self.xml.extend_from_slice(bytes);
                 self.left = self.left.saturating_sub(bytes.len() as u64);
                 // s3s doesn't look beyond the announced length.
                 if self.left == 0 {

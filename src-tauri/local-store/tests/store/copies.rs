@@ -28,6 +28,7 @@ async fn source_is_an_object_of_a_bucket() {
     assert_eq!(host.send(odd, b"odd").await.status, 200);
     for (source, content) in [
         ("lapse/k", b"content".as_slice()),
+        ("lapse/k?versionId=null", b"content"),
         ("/lapse/k", b"content"),
         ("%2Flapse%2Fk", b"content"),
         ("lapse/a%3Fb%20%2B%C3%A4", b"odd"),

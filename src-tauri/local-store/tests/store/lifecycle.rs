@@ -170,6 +170,9 @@ async fn rules_that_make_no_sense_or_ask_for_more_are_refused() {
         let and = and.object_size_greater_than(larger).object_size_less_than(smaller).build();
         LifecycleRuleFilter::builder().and(and).build()
     };
+    let filter = || LifecycleRuleFilter::builder();
+    let and = || LifecycleRuleAndOperator::builder();
+    let large = || and().prefix("x").object_size_greater_than(5).build();
     let abort = AbortIncompleteMultipartUpload::builder();
     #[rustfmt::skip]
     let wrong = [
@@ -181,6 +184,11 @@ async fn rules_that_make_no_sense_or_ask_for_more_are_refused() {
         (one().expiration(marker), "NotImplemented"),
         (one().transitions(transition.build()).expiration(after(1)), "NotImplemented"),
         (one().filter(LifecycleRuleFilter::builder().tag(tag).build()).expiration(after(1)), "NotImplemented"),
+        (one().filter(filter().prefix("x").and(large()).build()).expiration(after(1)), "MalformedXML"),
+        (one().filter(filter().prefix("x").object_size_greater_than(5).build()).expiration(after(1)), "MalformedXML"),
+        (one().filter(filter().object_size_less_than(50).object_size_greater_than(5).build()).expiration(after(1)), "MalformedXML"),
+        (one().filter(filter().and(and().prefix("x").build()).build()).expiration(after(1)), "MalformedXML"),
+        (one().filter(filter().and(and().build()).build()).expiration(after(1)), "MalformedXML"),
         (one().filter(sizes(5, 6)).expiration(after(1)), "InvalidRequest"),
         (one().filter(sizes(5, 60)).abort_incomplete_multipart_upload(abort.clone().days_after_initiation(1).build()), "InvalidRequest"),
         (one().abort_incomplete_multipart_upload(abort.days_after_initiation(0).build()), "InvalidArgument"),

@@ -81,6 +81,32 @@ async fn part_of_an_object_is_read_by_its_number() {
 }
 
 #[tokio::test]
+async fn part_never_carries_the_checksum_of_the_whole() {
+    let host = Host::start().await;
+    let client = host.client(Key::Profile);
+    let id = begin(&client).await;
+    let parts =
+        [send(&client, &id, 1, bytes(LEAST, 1)).await, send(&client, &id, 2, Vec::new()).await];
+    let complete = client.complete_multipart_upload().bucket(BUCKET).key("k").upload_id(&id);
+    complete.multipart_upload(list(&parts)).send().await.unwrap();
+    host.send(host.draft("PUT", "/lapse/empty"), b"").await;
+    for method in ["GET", "HEAD"] {
+        let read = async |path, number: Option<&str>| {
+            let draft = host.draft(method, path).header("x-amz-checksum-mode", "ENABLED");
+            let draft =
+                number.into_iter().fold(draft, |draft, number| draft.query("partNumber", number));
+            let answer = host.send(draft, b"").await;
+            (answer.status, answer.header("x-amz-checksum-crc64nvme").is_some())
+        };
+        assert_eq!(read("/lapse/k", None).await, (200, true));
+        assert_eq!(read("/lapse/k", Some("1")).await, (206, false));
+        // Of no bytes there is no range.
+        assert_eq!(read("/lapse/k", Some("2")).await, (200, false));
+        assert_eq!(read("/lapse/empty", Some("1")).await, (200, true));
+    }
+}
+
+#[tokio::test]
 async fn upload_that_is_finished_twice_is_answered_the_same() {
     let host = Host::start().await;
     let client = host.client(Key::Profile);

@@ -1,8 +1,10 @@
 //! Requests whose end two readers might see in two places.
 
+use lapse_local_store::{Credentials, Key};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::Host;
+use crate::signer::Draft;
+use crate::support::{Host, until};
 
 const PATH: &str = "/lapse/k";
 
@@ -86,4 +88,81 @@ async fn body_is_asked_for_only_when_it_is_wanted() {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 403"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn connection_goes_on_after_a_refusal_or_is_said_to_close() {
+    let host = Host::start().await;
+    assert_eq!(host.send(host.draft("PUT", PATH), b"hello").await.status, 200);
+    let kept = |draft: Draft, body: &[u8]| {
+        let request = draft.request(body);
+        let end = request.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        let head = String::from_utf8(request[..end].to_vec()).unwrap();
+        (head.replace("connection: close\r\n", ""), request[end..].to_vec())
+    };
+    let put = || host.draft("PUT", PATH).header("if-none-match", "*");
+    let unknown = || Draft {
+        key: Credentials { access_key: "AKIANOBODY".into(), ..host.key(Key::Profile) },
+        ..host.draft("PUT", PATH)
+    };
+    for (what, draft, status) in [("condition", put(), "412"), ("key", unknown(), "403")] {
+        // The body comes after the head was judged.
+        let (head, body) = kept(draft, &[b'x'; 1000]);
+        let mut stream = host.connect().await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        until(|| host.running.activity().under_way == 1).await;
+        stream.write_all(&body).await.unwrap();
+        let (next, _) = kept(host.draft("HEAD", PATH), b"");
+        stream.write_all(next.as_bytes()).await.unwrap();
+        stream.write_all(&host.draft("HEAD", PATH).request(b"")).await.unwrap();
+        let mut answers = Vec::new();
+        stream.read_to_end(&mut answers).await.unwrap();
+        let answers = String::from_utf8(answers).unwrap();
+        assert!(answers.starts_with(&format!("HTTP/1.1 {status}")), "{what}: {answers}");
+        assert_eq!(answers.matches("HTTP/1.1 200").count(), 2, "{what}: {answers}");
+    }
+    let large = "1000000";
+    for (what, draft, status) in [
+        ("much", put().unsigned_header("content-length", large), 412),
+        ("much", unknown().unsigned_header("content-length", large), 403),
+        ("nothing", unknown().unsigned_header("content-length", "5"), 403),
+        (
+            "waits",
+            unknown()
+                .unsigned_header("content-length", "5")
+                .unsigned_header("expect", "100-continue"),
+            403,
+        ),
+    ] {
+        let (head, _) = kept(draft, b"");
+        let answer = host.raw(head.as_bytes()).await;
+        assert_eq!(answer.status, status, "{what}");
+        assert_eq!(answer.header("connection"), Some("close"), "{what}: {answer:?}");
+    }
+    let (head, _) = kept(unknown(), b"");
+    let chunked = "transfer-encoding: chunked\r\nexpect: 100-continue";
+    let answer = host.raw(head.replace("content-length: 0", chunked).as_bytes()).await;
+    assert_eq!((answer.status, answer.header("connection")), (403, Some("close")));
+    assert_eq!(host.send(host.draft("GET", PATH), b"").await.body, b"hello");
+}
+
+#[tokio::test]
+async fn target_and_host_name_the_same_host() {
+    let host = Host::start().await;
+    assert_eq!(host.send(host.draft("PUT", PATH), b"hello").await.status, 200);
+    let name = host.endpoint().replace("http://", "");
+    let link = host.draft("GET", PATH).link();
+    for (named, status) in [
+        (name.as_str(), 200),
+        ("evil", 400),
+        ("evil:80", 400),
+        (&format!("evil@{name}"), 400),
+        (&name.replace("127.0.0.1", "localhost"), 400),
+    ] {
+        let answer = host.follow("GET", &format!("http://{named}{link}"), "").await;
+        assert_eq!(answer.status, status, "{named}: {answer:?}");
+    }
+    let form = "content-type: multipart/form-data; boundary=x\r\ncontent-length: 0\r\n";
+    let answer = host.follow("POST", "http://evil/lapse", form).await;
+    assert_eq!((answer.status, answer.code()), (400, "InvalidRequest"));
 }

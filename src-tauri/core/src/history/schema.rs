@@ -1,7 +1,7 @@
 //! The shape of the database, and how an older one becomes today's.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -53,8 +53,8 @@ const STEPS: &[&str] = &["
     CREATE TABLE probes (profile TEXT PRIMARY KEY, at INTEGER NOT NULL, findings TEXT NOT NULL);
 "];
 
-/// How long to wait for another Lapse to finish its write: a busy disk may take seconds to sync it.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait for another Lapse to finish its write.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn open(path: &Path) -> Result<Connection> {
     // SQLite would make it readable by others; its -wal and -shm files take the mode of this one.
@@ -91,7 +91,7 @@ fn connect(path: &Path) -> Result<Connection, Opening> {
     if version(&connection)? > STEPS.len() {
         return Err(Opening::Newer(version(&connection)?));
     }
-    connection.pragma_update(None, "journal_mode", "wal")?;
+    use_wal(&connection)?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     if version(&connection)? < STEPS.len() {
@@ -109,6 +109,21 @@ fn connect(path: &Path) -> Result<Connection, Opening> {
         migration.commit()?;
     }
     Ok(connection)
+}
+
+/// SQLite itself doesn't wait where two make the same new database at once.
+fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let busy = match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => error,
+            done => return done,
+        };
+        if Instant::now() > end {
+            return Err(busy);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<usize> {
@@ -152,4 +167,30 @@ pub(super) fn explain(path: &Path, error: rusqlite::Error) -> Error {
         ),
     };
     Error::new(code, message, hint).caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Barrier};
+
+    use super::*;
+
+    #[test]
+    fn many_first_opens_at_once_all_work() {
+        const AT_ONCE: usize = 8;
+        for _ in 0..20 {
+            let dir = tempfile::tempdir().expect("a folder");
+            let barrier = Arc::new(Barrier::new(AT_ONCE));
+            let openers = (0..AT_ONCE).map(|_| {
+                let (path, barrier) = (dir.path().join("lapse.db"), Arc::clone(&barrier));
+                std::thread::spawn(move || {
+                    barrier.wait();
+                    open(&path).map(drop)
+                })
+            });
+            for opener in openers.collect::<Vec<_>>() {
+                opener.join().expect("no panic").expect("opened");
+            }
+        }
+    }
 }

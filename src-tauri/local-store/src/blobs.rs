@@ -30,8 +30,9 @@ use crate::{Error, blocks, check, fault, private, room};
 
 /// Measured: 64 KiB reads halve the speed of a download, larger ones gain nothing.
 const READ: u64 = blocks::LARGE as u64;
-/// What all downloads together may hold, as long as each has a block.
-const READ_BY_ALL: u64 = 32 * 1024 * 1024;
+/// What all downloads together read at once, as long as each has a block. Slow readers hold what they were given when
+/// they were fewer, so all of them may hold three times as much.
+const READ_BY_ALL: u64 = 8 * 1024 * 1024;
 /// What is gathered of an upload before it is written; at most two of these are held an upload.
 const WRITE: usize = 1024 * 1024;
 /// How long files are kept that no row names.
@@ -503,7 +504,8 @@ impl Reading {
         }
         let Some(piece) = &mut self.open else { return Ok(None) };
         let downloads = self.pinned.blobs.downloads.load(Ordering::Relaxed).max(1);
-        let much = (READ_BY_ALL / downloads).clamp(blocks::BLOCK, READ);
+        let much =
+            (READ_BY_ALL / downloads / blocks::BLOCK * blocks::BLOCK).clamp(blocks::BLOCK, READ);
         // Up to the end of a block, so that none is read twice.
         let end = (piece.at + 1).next_multiple_of(blocks::BLOCK) - blocks::BLOCK + much;
         let length = (end - piece.at).min(piece.size - piece.at).min(self.left);

@@ -4,7 +4,6 @@
     share.py LAPSE AWS      the two programs
 """
 
-import contextlib
 import json
 import os
 import pathlib
@@ -17,20 +16,11 @@ import urllib.request
 
 import boto3
 
+from rig import rig
+
 ROUNDS = 15
 SERVERS = pathlib.Path(__file__).parent.parent / "tests/servers"
 BUCKET = "bench-bucket"
-
-
-@contextlib.contextmanager
-def rig(*command):
-    """A process that ends when its standard input closes; gives its first line."""
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        yield process.stdout.readline().strip()
-    finally:
-        process.stdin.close()
-        process.wait()
 
 
 def timed(*commands, env):

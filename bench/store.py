@@ -25,6 +25,8 @@ import urllib.request
 import boto3
 from botocore.config import Config
 
+from rig import rig
+
 ROUNDS = 5
 MIB = 1024 * 1024
 SERVERS = pathlib.Path(__file__).parent.parent / "tests/servers"
@@ -146,17 +148,6 @@ class Bench:
                 Contender("SeaweedFS with `fsync`", seaweedfs, "synced", durable=True),
                 Contender("the local store", store, bucket, durable=True),
             ], Bound("bare `sendfile`, no S3", sendfile, "plain")
-
-
-@contextlib.contextmanager
-def rig(*command):
-    """A process that ends when its standard input closes; gives its first line."""
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        yield process.stdout.readline().strip()
-    finally:
-        process.stdin.close()
-        process.wait()
 
 
 @contextlib.contextmanager

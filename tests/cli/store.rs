@@ -86,6 +86,7 @@ fn status_and_stop_tell_what_is_true() {
             "endpoint",
             "lan",
             "lan_ended_at",
+            "lan_interface",
             "live_links",
             "objects",
             "pid",

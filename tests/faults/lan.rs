@@ -61,13 +61,16 @@ fn the_store_is_reached_from_the_network_only_when_asked_to() {
         while echo \"url = $link\" | there curl --silent --fail --max-time 5 --output /dev/null --config -; do sleep 0.2; done
         echo \"$config\" > \"$LAPSE_HOME/config.toml\"
         until status | grep -q '\"lan\":\"'; do sleep 0.1; done
+        lapse store stop
+        lapse store status | grep -o 'that of cable0, unencrypted'
+        lapse share note.txt 2>/dev/null | grep -o 'http://10.99.0.1:'
         lapse store listen loopback
         echo \"url = $link\" | there curl --silent --max-time 5 --config - || echo 'off again'
         lapse share note.txt 2>/dev/null | grep -o 127.0.0.1";
     let output = in_a_network(&lapse, script);
     let lines: Vec<_> = output.stdout.lines().collect();
     let (listing, rest) = lines.split_at(2.min(lines.len()));
-    assert_eq!(listing, ["listens: on this computer only", "interface: cable0 (10.99.0.1)"]);
+    assert_eq!(listing, ["network: this computer only", "interface: cable0 (10.99.0.1)"]);
     assert!(rest[0].starts_with("http://10.99.0.1:"), "{output:#?}");
     assert_eq!(
         rest[1..],
@@ -78,6 +81,8 @@ fn the_store_is_reached_from_the_network_only_when_asked_to() {
             "<Code>AccessDenied</Code>",
             "<Code>AccessDenied</Code>",
             "\"lan\":\"http://10.99.0.1:",
+            "that of cable0, unencrypted",
+            "http://10.99.0.1:",
             "off again",
             "127.0.0.1"
         ],

@@ -49,6 +49,8 @@ pub struct Status {
     pub endpoint: Option<String>,
     /// The endpoint that links carry while it listens in the local network, unencrypted.
     pub lan: Option<String>,
+    /// The interface of that network, as it was chosen, whether the store runs or not.
+    pub lan_interface: Option<String>,
     /// When it left that network, because the network changed.
     pub lan_ended_at: Option<String>,
     /// Its bucket.
@@ -127,6 +129,7 @@ pub(crate) fn endpoint(home: &Home) -> Result<Option<String>> {
 
 pub(crate) fn status(lapse: &Lapse) -> Result<Status> {
     let (home, history) = (&lapse.home, &lapse.history);
+    let settings = lapse.settings()?;
     let dir = home.store();
     let host = lapse_local_store::host_of(&dir).map_err(|error| store_error(&error))?;
     let usage = lapse_local_store::usage(&dir).map_err(|error| store_error(&error))?;
@@ -138,7 +141,8 @@ pub(crate) fn status(lapse: &Lapse) -> Result<Status> {
             None => endpoint(home)?,
         },
         lan: host.and_then(|host| host.lan),
-        lan_ended_at: lapse.settings()?.lan_ended_at(),
+        lan_interface: settings.lan().map(|lan| lan.interface),
+        lan_ended_at: settings.lan_ended_at(),
         bucket: lapse_local_store::BUCKET,
         region: lapse_local_store::REGION,
         data_dir: dir,
@@ -235,7 +239,7 @@ pub(crate) async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
     let running = start(&lapse.home, false).await.map_err(|error| store_error(&error))?;
-    ready(&running.info());
+    ready(&in_its_network(lapse, &running).await);
     tokio::select! {
         () = stop => {}
         () = lapse.follow_network(&running) => {}
@@ -266,7 +270,7 @@ pub(crate) async fn run_background(lapse: &Lapse, stop: impl Future<Output = ()>
             return Err(error);
         }
     };
-    say(&Hello::Ready(running.info()));
+    say(&Hello::Ready(in_its_network(lapse, &running).await));
     tokio::select! {
         () = stop => {}
         () = until_idle(&running, &lapse.history) => {}
@@ -274,6 +278,13 @@ pub(crate) async fn run_background(lapse: &Lapse, stop: impl Future<Output = ()>
     }
     running.stop().await;
     Ok(())
+}
+
+/// The host, once it listens where it is to: the first link carries the right address already.
+async fn in_its_network(lapse: &Lapse, running: &Running) -> HostInfo {
+    lapse.look_at_network(running).await;
+    let recorded = lapse_local_store::host_of(&lapse.home.store()).ok().flatten();
+    recorded.unwrap_or_else(|| running.info())
 }
 
 fn say(hello: &Hello) {
@@ -356,6 +367,7 @@ pub(crate) fn store_error(error: &lapse_local_store::Error) -> Error {
         Store::Io { .. } | Store::Index { .. } => {
             (Code::Disk, "Check the disk and the folder, then try again.")
         }
+        Store::Hosted(_) => (Code::Store, "It serves already; to end it: lapse store stop"),
         Store::Newer { .. } => (Code::DatabaseNewer, "Update Lapse; the store was left as it is."),
         Store::Corrupt { .. } | Store::IndexGone(_) => (
             Code::Store,

@@ -91,13 +91,18 @@ fn status(lapse: &Lapse, output: Output) -> Result<Outcome, Error> {
 
 /// Whether the store listens in the local network.
 fn network(status: &StoreStatus) -> String {
-    match (&status.lan, &status.lan_ended_at) {
-        (Some(lan), _) => format!("{lan}, unencrypted"),
-        (None, Some(at)) => {
+    match (&status.lan, &status.lan_interface, &status.lan_ended_at) {
+        (Some(lan), ..) => format!("{lan}, unencrypted"),
+        (None, Some(interface), _) => {
+            format!(
+                "that of {interface}, unencrypted, when the store runs and the network is the same"
+            )
+        }
+        (None, None, Some(at)) => {
             let at = at.parse().map_or_else(|_| at.clone(), clock);
             format!("left at {at}, when it changed; on again: lapse store listen lan")
         }
-        (None, None) => "this computer only".to_owned(),
+        (None, None, None) => "this computer only".to_owned(),
     }
 }
 
@@ -133,9 +138,12 @@ async fn listen(
     if output.is_json() {
         json_line(&serde_json::json!({ "lan": status.lan, "interfaces": interfaces }));
     } else if place.is_none() {
-        line(&format!("listens: {}", status.lan.as_deref().unwrap_or("on this computer only")));
-        for found in interfaces {
+        line(&format!("network: {}", network(&status)));
+        for found in &interfaces {
             line(&format!("interface: {} ({})", found.interface, found.address));
+        }
+        if interfaces.is_empty() {
+            line("interface: none with a private IPv4 address");
         }
     }
     Ok(Outcome::Done)

@@ -205,10 +205,15 @@ impl Lapse {
     /// Does as the setting says, as long as it is dropped: whoever hosts the store runs this beside it.
     pub(super) async fn follow_network(&self, running: &Running) {
         loop {
-            if let Err(error) = self.follow_once(running).await {
-                tracing::warn!(code = error.code.as_str(), %error, "the store can't follow its network setting");
-            }
             tokio::time::sleep(LOOK).await;
+            self.look_at_network(running).await;
+        }
+    }
+
+    /// Listens in the network of the setting, or leaves it.
+    pub(super) async fn look_at_network(&self, running: &Running) {
+        if let Err(error) = self.follow_once(running).await {
+            tracing::warn!(code = error.code.as_str(), %error, "the store can't follow its network setting");
         }
     }
 

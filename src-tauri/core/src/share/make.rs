@@ -90,7 +90,7 @@ impl Lapse {
         self.history.uploaded(&share.id, sent.size, &sent.etag, &link)?;
         self.keep_clock(&bucket)?;
         share.links.push(link.clone());
-        self.tell_reach(&bucket, &link);
+        self.tell_reach(&bucket, &share, &link);
         let state = share.state(bucket.clock().now());
         Ok(Shared { share, state, link, url })
     }
@@ -208,17 +208,20 @@ impl Lapse {
     }
 
     /// Where a link works is said before it is copied.
-    fn tell_reach(&self, bucket: &Bucket, link: &Link) {
+    fn tell_reach(&self, bucket: &Bucket, share: &Share, link: &Link) {
         let (profile, host) = (bucket.profile(), &link.facts.host);
         if !profile.is_local() {
             return;
         }
         let text = if *host == profile.endpoint.authority {
-            "This link works only on this computer, while its store runs. To reach others, add a bucket: lapse profile add --help"
+            "This link works only on this computer, while its store runs. To reach others, add a bucket: lapse profile add --help".to_owned()
         } else if profile.answers_at(host) {
-            "This link works only in this local network, while this computer is in it. It isn't encrypted: who is in the network can read along."
+            "This link works only in this local network, while this computer is in it. It isn't encrypted: who is in the network can read along.".to_owned()
         } else {
-            "This link names an address in a local network that this computer has left, so it opens nowhere now. A new one: lapse extend ID --expires 1d"
+            format!(
+                "This link names an address where the store doesn't listen any more, so it opens nowhere now. A new one: lapse extend {} --expires 1d",
+                share.id
+            )
         };
         self.notice(None, text);
     }
@@ -230,7 +233,7 @@ impl Lapse {
         let link = link.ok_or_else(|| not_active(&share, &state))?;
         let keys = self.keys(bucket.profile(), Some(&link.facts.access_key)).await?;
         let url = link.facts.presign(&keys)?;
-        self.tell_reach(&bucket, &link);
+        self.tell_reach(&bucket, &share, &link);
         Ok(Shared { share, state, link, url })
     }
 
@@ -248,7 +251,7 @@ impl Lapse {
         self.keep_clock(&bucket)?;
         share.links.push(link.clone());
         self.notice(None, "This is a new link; the one given before keeps its end.");
-        self.tell_reach(&bucket, &link);
+        self.tell_reach(&bucket, &share, &link);
         let state = share.state(bucket.clock().now());
         Ok(Shared { share, state, link, url })
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use lapse_tests::{Lapse, Link, Output, bytes};
 use serde_json::json;
@@ -122,6 +123,9 @@ with_each! {
         for name in ["one", "two words", "ü/+%25", "ü/日本/deep"] {
             fs::create_dir_all(here.join(name).parent().unwrap()).unwrap();
             fs::write(here.join(name), name).unwrap();
+            // S3 tells whole seconds: an object of the same second as its file would be older than it.
+            let file = fs::File::options().write(true).open(here.join(name)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_mins(1)).unwrap();
         }
         fs::create_dir(&there).unwrap();
         client.does(&["sync_up", "here", "backup"]);

@@ -110,6 +110,7 @@ fn the_store_leaves_a_network_that_changes() {
         lapse store status | grep -o 'when it changed'
         there curl --silent --max-time 5 http://10.99.0.7:$(echo \"$link\" | cut -d: -f3 | cut -d/ -f1)/ || echo 'not there'
         lapse check $id --json | grep -o unreachable
+        lapse check $id | grep -o 'listen at its address'
         lapse link $id
         lapse revoke $id --json
         lapse store listen lan 2>/dev/null
@@ -118,14 +119,21 @@ fn the_store_leaves_a_network_that_changes() {
     let output = in_a_network(&lapse, script);
     let lines: Vec<_> = output.stdout.lines().collect();
     assert_eq!(
-        lines[..5],
-        ["hello", "\"lan_ended_at\":\"20", "when it changed", "not there", "unreachable"],
+        lines[..6],
+        [
+            "hello",
+            "\"lan_ended_at\":\"20",
+            "when it changed",
+            "not there",
+            "unreachable",
+            "listen at its address"
+        ],
         "{output:#?}"
     );
-    assert!(lines[5].starts_with("http://10.99.0.1:"), "{output:#?}");
+    assert!(lines[6].starts_with("http://10.99.0.1:"), "{output:#?}");
     assert!(output.stderr.contains("opens nowhere now"), "{output:#?}");
-    assert!(lines[6].contains("\"checked\":1,\"refused\":1"), "asked here, not there: {output:#?}");
-    assert_eq!(lines[7..], ["http://10.99.0.7:", "0"], "{output:#?}");
+    assert!(lines[7].contains("\"checked\":1,\"refused\":1"), "asked here, not there: {output:#?}");
+    assert_eq!(lines[8..], ["http://10.99.0.7:", "0"], "{output:#?}");
 }
 
 #[test]

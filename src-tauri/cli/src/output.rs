@@ -247,6 +247,7 @@ pub(crate) fn sentence(known: &Known) -> String {
                 Unreachable::ObjectGone => "the file isn't in the bucket",
                 Unreachable::KeyOff => "the key that signed it is off",
                 Unreachable::Refused => "the storage refuses it",
+                Unreachable::NoAddress => "the store doesn't listen at its address now",
                 Unreachable::NoAnswer => "the storage gave no clear answer",
             };
             format!("{why}, {checked}")

@@ -31,6 +31,8 @@ pub enum Unreachable {
     KeyOff,
     /// The storage refuses the link before its end, and says no more.
     Refused,
+    /// The storage doesn't listen at the link's address now.
+    NoAddress,
     /// The storage didn't answer, or not as one.
     NoAnswer,
 }
@@ -101,6 +103,7 @@ impl Share {
             Some(Seen::Gone) => State::Unreachable(Unreachable::ObjectGone),
             Some(Seen::KeyOff) => State::Unreachable(Unreachable::KeyOff),
             Some(Seen::Refused) => State::Unreachable(Unreachable::Refused),
+            Some(Seen::NoAddress) => State::Unreachable(Unreachable::NoAddress),
             Some(Seen::NotKnown) => State::Unreachable(Unreachable::NoAnswer),
             Some(Seen::Works) | None => match link.limited_by {
                 Some(code @ (Code::SignInEnds | Code::ProviderCap)) => State::CutShort(code),

@@ -19,6 +19,8 @@ pub enum Seen {
     Gone,
     /// Refused: the key that signed it is switched off or deleted.
     KeyOff,
+    /// The storage takes the link, but doesn't listen at its address now.
+    NoAddress,
     /// Something else answered, or nothing did: not known.
     NotKnown,
 }
@@ -49,15 +51,15 @@ impl Seen {
             Self::Refused => "refused",
             Self::Gone => "gone",
             Self::KeyOff => "key_off",
+            Self::NoAddress => "no_address",
             Self::NotKnown => "not_known",
         }
     }
 
     /// The value of a stored name.
     pub(crate) fn of(name: &str) -> Option<Self> {
-        [Self::Works, Self::Refused, Self::Gone, Self::KeyOff, Self::NotKnown]
-            .into_iter()
-            .find(|seen| seen.as_str() == name)
+        let all = [Self::Works, Self::Refused, Self::Gone, Self::KeyOff, Self::NoAddress];
+        all.into_iter().chain([Self::NotKnown]).find(|seen| seen.as_str() == name)
     }
 
     pub(super) fn judge(answer: &Answer, own_refusals: &[&str]) -> Self {
@@ -83,9 +85,8 @@ impl Bucket {
         Ok(match self.fetch("GET", url.expose(), SdkBody::empty(), size > 0).await {
             Ok(answer) => {
                 let seen = Seen::judge(&answer, self.profile.provider.refusals);
-                // It would open, but nobody can get there.
                 let is_lost = seen == Seen::Works && !self.profile.answers_at(&facts.host);
-                let seen = if is_lost { Seen::NotKnown } else { seen };
+                let seen = if is_lost { Seen::NoAddress } else { seen };
                 let (status, code) = (answer.status, answer.code);
                 tracing::debug!(
                     host = facts.host,

@@ -87,17 +87,21 @@ impl Received {
         let mut received = 0_u64;
         loop {
             let Some(chunk) = body.next().await else { break };
-            let chunk = chunk.map_err(|error| broken_body(&error))?;
-            received += chunk.len() as u64;
-            size.check_so_far(received)?;
-            batch.push(chunk);
+            received += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+            let chunk = chunk.map_err(|error| broken_body(&error));
+            match chunk.and_then(|chunk| size.check_so_far(received).map(|()| chunk)) {
+                Ok(chunk) => batch.push(chunk),
+                Err(refused) => return Err(writing.end(refused).await),
+            }
             if batch.gathered >= WRITE {
                 let file = writing.done().await?;
                 let full = std::mem::take(&mut batch).finish();
                 writing = Writing::There(spawn_blocking(move || file.write(&full)));
             }
         }
-        size.check_end(received)?;
+        if let Err(refused) = size.check_end(received) {
+            return Err(writing.end(refused).await);
+        }
         let mut file = writing.done().await?;
         file.rest = batch.finish();
         Ok(file)
@@ -170,6 +174,12 @@ enum Writing {
 }
 
 impl Writing {
+    /// What is half written is removed before anybody is told.
+    async fn end(self, refused: S3Error) -> Fault {
+        drop(self.done().await);
+        refused.into()
+    }
+
     async fn done(self) -> Result<Received, Fault> {
         match self {
             Self::Here(received) => Ok(*received),

@@ -114,19 +114,15 @@ impl Bucket {
     ) -> Result<Answer, String> {
         // The message of a malformed request would carry the link.
         let malformed = || "the link can't be asked for".to_owned();
-        let uri: ::http::Uri = url.parse().map_err(|_| malformed())?;
+        let mut target = url.parse::<::http::Uri>().map_err(|_| malformed())?.into_parts();
         let mut request = ::http::Request::builder().method(method);
-        let request = if self.profile.is_local() {
+        if self.profile.is_local() {
             // The local store is asked here, whatever address its link names: that may be a stranger's by now.
-            let host = uri.authority().ok_or_else(malformed)?.as_str();
-            request = request.header("host", host);
-            let mut here = uri.clone().into_parts();
-            here.authority = self.profile.endpoint.authority.parse().ok();
-            request.uri(::http::Uri::from_parts(here).map_err(|_| malformed())?)
-        } else {
-            request.uri(uri)
-        };
-        let mut request = request;
+            let here = self.profile.endpoint.authority.parse().map_err(|_| malformed())?;
+            let named = target.authority.replace(here).ok_or_else(malformed)?;
+            request = request.header("host", named.as_str());
+        }
+        request = request.uri(::http::Uri::from_parts(target).map_err(|_| malformed())?);
         if first_byte_only {
             // Range isn't signed; it spares the server the rest of a large file.
             request = request.header("range", "bytes=0-0");

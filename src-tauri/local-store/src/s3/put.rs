@@ -13,6 +13,7 @@ use s3s::dto::{
 use s3s::{S3Error, S3Request, S3Response, S3Result, TrailingHeaders, s3_error};
 
 use super::conditions::WriteConditions;
+use super::get;
 use crate::blobs::{Received, Size};
 use crate::digest::{Algorithm, Stored, Sums};
 use crate::event::EventKind;
@@ -109,7 +110,7 @@ pub(super) async fn delete(
     store: &Arc<Store>,
     input: DeleteObjectInput,
 ) -> S3Result<S3Response<DeleteObjectOutput>> {
-    if input.version_id.is_some_and(|version| version != "null") {
+    if input.version_id.is_some_and(|version| version != get::ONLY_VERSION) {
         return Err(s3_error!(NoSuchVersion, "The store keeps no versions."));
     }
     let conditions = WriteConditions { if_match: input.if_match, if_none_match: None };

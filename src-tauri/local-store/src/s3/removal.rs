@@ -8,6 +8,7 @@ use s3s::dto::{
 };
 use s3s::{S3Response, S3Result, s3_error};
 
+use super::get;
 use crate::event::EventKind;
 use crate::fault::Fault;
 use crate::store::Store;
@@ -61,7 +62,7 @@ fn refusal(
             version_id: name.version_id.clone(),
         }))
     };
-    if name.version_id.as_ref().is_some_and(|version| version != "null") {
+    if name.version_id.as_ref().is_some_and(|version| version != get::ONLY_VERSION) {
         return refused("NoSuchVersion", "The store keeps no versions.");
     }
     if name.last_modified_time.is_some() || name.size.is_some() {

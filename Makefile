@@ -1,16 +1,22 @@
+# make app                      set up what is missing, build the window and open it
 # make share FILE=README.md     build Lapse and share a file
+# make bundle                   a package of both programs for this system: target/release/bundle
 # make test                     set up what is missing, then everything that must hold
 # make check                    formatting, lints and the quick tests
+# make bindings                the page's types, from the shell's
 # make fuzz                     a minute of fuzzing for each parser of the local store (SECONDS=600 for ten)
 # make soak                     the long runs: many property cases, fuzzing, crash tests again and again
 # make bench-presign            links a second, beside boto3
 # make bench-share              a small file to a link, beside the aws command
 # make bench-store              the local store beside SeaweedFS, rclone and bare sendfile; its memory
+# make bench-upload             uploads beside s5cmd, rclone, aws and boto3, to SeaweedFS, the local store and a sink
+# make bench-window             the window beside a bare one: start, memory, idle; a drop, a long list, the page
+# make screenshots              the pictures in docs/, of the real window
 # make deny                     licences and sources of every dependency
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help share setup check test fuzz soak bench-presign bench-share bench-store deny
+.PHONY: help app share bundle icons screenshots bindings setup check test fuzz soak bench-presign bench-share bench-store bench-upload bench-window deny
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export FILE ARGS
@@ -24,11 +30,41 @@ share:
 	@cargo build --locked --package lapse-cli >&2
 	@"$(TARGET)/debug/lapse" share $$ARGS -- "$$FILE"
 
+# A debug build: it is there in a quarter of the time. With the command line, which goes on with local links when the
+# window ends.
+app:
+	@tests/servers/setup.sh window
+	@ui/run.sh npm --prefix ui run --silent build
+	@cargo build --locked --package lapse-desktop --package lapse-cli --features tauri/custom-protocol
+	@"$(TARGET)/debug/lapse-desktop" $$ARGS
+
+bundle:
+	@tests/servers/setup.sh window
+	@src-tauri/linux/package.sh
+
+# The pictures that icons/ holds, from its two drawings.
+icons:
+	@icons/make.sh
+
+# An example of the tests' package: it stands on what they stand on.
+screenshots: setup
+	@src-tauri/linux/package.sh debug
+	@cargo build --locked --workspace --example screenshots
+	@"$(TARGET)/debug/examples/screenshots" docs
+
+# What crosses between the shell and the page, from its Rust types.
+bindings:
+	LAPSE_WRITE_BINDINGS=1 cargo test --locked --workspace --lib bindings
+
 setup:
 	@tests/servers/setup.sh
 
 check:
 	cargo fmt --all --check
+	ui/run.sh npm --prefix ui run --silent check
+	ui/run.sh npm --prefix ui run --silent lint
+	ui/run.sh npm --prefix ui run --silent test
+	ui/run.sh npm --prefix ui run --silent build
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo test --locked --workspace --exclude lapse-tests
 
@@ -75,6 +111,19 @@ bench-store: setup
 	cargo build --locked --release --package lapse-cli
 	cargo build --locked --release --package lapse-tests --examples
 	.cache/servers/bin/python bench/store.py "$(TARGET)/release/lapse" .cache/rclone/bin/rclone "$(TARGET)/release/examples"
+
+# The better part of an hour, and 5 GB of the temporary folder.
+bench-upload: setup
+	tests/servers/setup.sh uploaders bench/upload.txt
+	cargo build --locked --release --package lapse-cli
+	cargo build --locked --release --package lapse-tests --example sink
+	.cache/servers/bin/python bench/upload.py "$(TARGET)/release/lapse" .cache/uploaders/bin "$(TARGET)/release/examples"
+
+# About 7 minutes; the build is the long part.
+bench-window: setup
+	ui/run.sh npm --prefix ui run --silent build
+	cargo build --locked --release --package lapse-cli --package lapse-desktop --package bare-window --features tauri/custom-protocol
+	/usr/bin/python3 bench/window.py "$(TARGET)/release"
 
 # Needs `cargo install cargo-deny` (minutes, so not a part of `make test`). Advisories need their database from
 # the network: `cargo deny check advisories`.

@@ -5,9 +5,9 @@ import subprocess
 
 
 @contextlib.contextmanager
-def rig(*command):
+def rig(*command, env=None):
     """A process that ends when its standard input closes; gives its first line."""
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
     try:
         yield process.stdout.readline().strip()
     finally:

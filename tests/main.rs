@@ -4,4 +4,6 @@
 mod cli;
 mod clients;
 mod conformance;
+mod core;
+mod desktop;
 mod faults;

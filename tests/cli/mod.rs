@@ -4,6 +4,7 @@ use lapse_tests::Output;
 
 mod clipboard;
 mod completions;
+mod folders;
 mod leaks;
 mod profiles;
 mod sharing;

@@ -55,7 +55,7 @@ fn a_profile_is_added_used_checked_and_removed() {
     assert_eq!(lapse.run(["profile", "list", "--json"]).success().lines().len(), 1);
     assert_eq!(lapse.run(["share", "note.txt", "--profile", "work"]).code, Some(1));
     assert_eq!(
-        secrets_in(&lapse, &place.user.secret_key),
+        lapse.secrets_in_keychain(&place.user.secret_key),
         0,
         "the secret is still in the keychain"
     );
@@ -65,25 +65,12 @@ fn lapse_keys(place: &Place) -> Vec<String> {
     place.root.keys(&place.bucket)
 }
 
-/// How many items of the keychain hold this secret.
-fn secrets_in(lapse: &Lapse, secret: &str) -> usize {
-    let all = Output::of(&mut lapse.any(&[
-        "secret-tool",
-        "search",
-        "--all",
-        "--unlock",
-        "service",
-        "lapse",
-    ]));
-    all.stdout.matches(secret).count()
-}
-
 #[test]
 fn the_secret_is_in_the_keychain() {
     let lapse = Lapse::with_keychain("present");
     let place = Server::SeaweedFs.place();
     lapse.add_profile("work", &place).success();
-    assert_eq!(secrets_in(&lapse, &place.user.secret_key), 1);
+    assert_eq!(lapse.secrets_in_keychain(&place.user.secret_key), 1);
     let config = std::fs::read_to_string(lapse.home().join("config.toml")).unwrap();
     assert!(
         config.contains(&place.user.access_key) && !config.contains(&place.user.secret_key),

@@ -45,6 +45,22 @@ fn a_full_disk_is_told_and_the_store_goes_on() {
 }
 
 #[test]
+fn a_link_is_revoked_on_a_disk_without_any_room() {
+    let lapse = Lapse::new();
+    lapse.file("small.txt", "hello");
+    // The second program that fills it takes what the first couldn't.
+    let output = on_a_small_disk(
+        &lapse,
+        24 << 10,
+        "link=$(lapse share small.txt) && id=$(lapse list --json | grep -o '\"id\":\"[^\"]*' | cut -d'\"' -f4) \
+         && { cat /dev/zero > \"$LAPSE_HOME/filler\"; dd if=/dev/zero of=\"$LAPSE_HOME/more\" bs=1 2>/dev/null; lapse revoke $id; } \
+         && echo \"url = $link\" | curl --silent --output /dev/null --write-out '%{http_code}' --config -",
+    );
+    assert!(output.stdout.ends_with("404") || output.stdout.ends_with("403"), "{output:#?}");
+    assert!(output.stdout.contains("1 of 1"), "{output:#?}");
+}
+
+#[test]
 fn a_disk_that_is_full_from_the_start_is_told() {
     let lapse = Lapse::new();
     lapse.file("small.txt", "hello");

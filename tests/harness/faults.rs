@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::rig::{Rig, python, scratch, servers};
 
@@ -128,6 +128,52 @@ impl Throttle {
     }
 }
 
+/// A way to another server that can be cut off, as by a server that stops, and put up again at the same address.
+#[derive(Debug)]
+pub struct Relay {
+    target: String,
+    address: SocketAddr,
+    listener: Option<Fault>,
+}
+
+impl Relay {
+    /// In front of `http://HOST:PORT`.
+    pub fn before(endpoint: &str) -> Self {
+        let target = endpoint.strip_prefix("http://").unwrap().to_owned();
+        let listener = Self::listen(&target, SocketAddr::from(([127, 0, 0, 1], 0)));
+        Self { target, address: listener.address, listener: Some(listener) }
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Nobody listens there any more, and all connections end.
+    pub fn cut(&mut self) {
+        self.listener = None;
+        crate::wait_for("nobody listens", Duration::from_secs(5), || {
+            std::net::TcpStream::connect(self.address).is_err().then_some(())
+        });
+    }
+
+    /// It listens again.
+    pub fn mend(&mut self) {
+        self.listener = Some(Self::listen(&self.target, self.address));
+    }
+
+    fn listen(target: &str, address: SocketAddr) -> Fault {
+        let target = target.to_owned();
+        listen_at(address, move |mut client| {
+            let target = target.clone();
+            async move {
+                let Ok(mut server) = TcpStream::connect(&target).await else { return };
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            }
+        })
+    }
+}
+
 /// HTTPS before an HTTP server, with a certificate of an authority that nobody else knows.
 #[derive(Debug)]
 pub struct Https {
@@ -158,11 +204,24 @@ where
     H: Fn(TcpStream) -> F + Send + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    let listener = runtime().block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    listen_at(SocketAddr::from(([127, 0, 0, 1], 0)), handle)
+}
+
+fn listen_at<F, H>(address: SocketAddr, handle: H) -> Fault
+where
+    H: Fn(TcpStream) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    // Bound here, since a test that is async itself can't block on another runtime.
+    let listener = std::net::TcpListener::bind(address).unwrap();
     let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
     let task = runtime().spawn(async move {
+        let listener = TcpListener::from_std(listener).unwrap();
+        // They end with it.
+        let mut connections = JoinSet::new();
         while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(handle(client));
+            connections.spawn(handle(client));
         }
     });
     Fault { address, task }

@@ -134,6 +134,12 @@ impl Lapse {
         self.place = Some(place);
     }
 
+    /// How many items of the keychain hold this secret.
+    pub fn secrets_in_keychain(&self, secret: &str) -> usize {
+        let words = ["secret-tool", "search", "--all", "--unlock", "service", "lapse"];
+        Output::of(&mut self.any(&words)).stdout.matches(secret).count()
+    }
+
     /// The bucket that was made for [`Lapse::on`].
     pub fn place(&self) -> &Place {
         self.place.as_ref().expect("this Lapse has no bucket of its own")

@@ -19,10 +19,12 @@ pub mod link;
 pub mod peer;
 pub mod rig;
 pub mod server;
+pub mod window;
 
 pub use lapse::{Lapse, Output, Share};
 pub use link::{Answer, Link};
 pub use server::{Place, Server};
+pub use window::{Drag, Window};
 
 /// Waits until `condition` gives something; fails after `limit` with what was waited for.
 pub fn wait_for<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> T {

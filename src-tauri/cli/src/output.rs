@@ -234,6 +234,7 @@ pub(crate) fn sentence(known: &Known) -> String {
     };
     match &known.state {
         State::Uploading => "being uploaded".to_owned(),
+        State::Paused => "waits to be sent on".to_owned(),
         State::Failed(reason) => reason.clone(),
         State::Active => format!("ends {end}, {checked}"),
         State::CutShort(Code::SignInEnds) => {

@@ -36,18 +36,19 @@ impl Screen {
     }
 }
 
+// The command line uploads one file after the other.
 impl Sink for Screen {
     fn emit(&self, event: Event<'_>) {
         match event {
-            Event::UploadStarted { name, size } if output::is_terminal() && !self.json => {
+            Event::UploadStarted { name, size, .. } if output::is_terminal() && !self.json => {
                 self.set_bar(Some(bar(name, size)));
             }
-            Event::UploadProgress { sent } => {
+            Event::UploadProgress { sent, .. } => {
                 if let Some(bar) = &*self.bar.lock().unwrap_or_else(PoisonError::into_inner) {
                     bar.set_position(sent);
                 }
             }
-            Event::UploadEnded => self.set_bar(None),
+            Event::UploadEnded { .. } => self.set_bar(None),
             Event::Notice { text, .. } => self.say(&format!("lapse: {text}")),
             // These are results, told as they come.
             Event::Probed(finding) if !self.json => {

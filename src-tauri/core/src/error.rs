@@ -28,6 +28,8 @@ pub enum Code {
     NoSuchShare,
     /// The share has ended, or was revoked.
     NotActive,
+    /// The share isn't being uploaded, or not by this program.
+    NotUploading,
     /// The link can't be made again from what is kept.
     LinkNotKept,
     /// The object isn't Lapse's to delete.
@@ -92,8 +94,14 @@ pub enum Code {
     UnknownSignInEnd,
     /// What is true couldn't be seen.
     NotKnown,
+    /// The clipboard can't be used.
+    Clipboard,
+    /// The desktop doesn't do what it was asked for.
+    Desktop,
     /// The person stopped it.
     Interrupted,
+    /// The person didn't want this upload any more.
+    Canceled,
 }
 
 impl Code {
@@ -108,6 +116,7 @@ impl Code {
             Self::FileChanged => "file_changed",
             Self::NoSuchShare => "no_such_share",
             Self::NotActive => "not_active",
+            Self::NotUploading => "not_uploading",
             Self::LinkNotKept => "link_not_kept",
             Self::NotOurs => "not_ours",
             Self::NoSuchProfile => "no_such_profile",
@@ -140,7 +149,10 @@ impl Code {
             Self::ProviderCap => "provider_cap",
             Self::UnknownSignInEnd => "unknown_sign_in_end",
             Self::NotKnown => "not_known",
+            Self::Clipboard => "clipboard",
+            Self::Desktop => "desktop",
             Self::Interrupted => "interrupted",
+            Self::Canceled => "canceled",
         }
     }
 

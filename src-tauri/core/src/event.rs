@@ -1,32 +1,46 @@
 //! What happened, told to whoever draws it.
 
 use crate::error::Code;
+use crate::share::ShareId;
 use crate::storage::probe::Finding;
 
 /// Something that a front end may show. Core draws nothing itself.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// An upload began.
+    /// An upload began. Several may run at once.
     UploadStarted {
+        /// The share that it is for.
+        id: &'a ShareId,
         /// The file's own name.
         name: &'a str,
         /// Bytes to send, where that is known (not for a pipe).
         size: Option<u64>,
     },
-    /// Bytes of the current upload that the storage has taken so far.
+    /// Bytes of an upload that the storage has taken so far. After a pause these may be fewer than before.
     UploadProgress {
+        /// The share.
+        id: &'a ShareId,
         /// Bytes sent.
         sent: u64,
     },
-    /// The current upload ended, well or not.
-    UploadEnded,
+    /// An upload ended, well or not.
+    UploadEnded {
+        /// The share.
+        id: &'a ShareId,
+    },
+    /// What is known of a share changed, or it is new: ask for it again.
+    Changed(&'a ShareId),
     /// A person must know this before they use a link.
     Notice {
+        /// The share of that link.
+        id: &'a ShareId,
         /// Why, when a link's end or reach is meant.
         code: Option<Code>,
         /// One or two sentences.
         text: String,
+        /// Whether the share itself tells the same by its end or its reach: who shows those needn't say it again.
+        by_share: bool,
     },
     /// One line of a storage check is known.
     Probed(&'a Finding),

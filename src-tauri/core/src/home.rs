@@ -56,6 +56,11 @@ impl Home {
         self.config.join("config.toml")
     }
 
+    /// The folder of what Lapse keeps beside its configuration.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// The history of shares.
     pub fn database(&self) -> PathBuf {
         self.data.join("lapse.db")

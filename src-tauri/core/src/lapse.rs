@@ -1,33 +1,26 @@
 //! Lapse, opened: what a front end talks to.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use tokio::sync::watch;
 use tracing::{Level, Metadata};
 
 use crate::clock::ServerClock;
 use crate::event::{Event, Sink};
 use crate::history::History;
 use crate::home::Home;
-use crate::keychain::{self, Keychain, Sensitive};
-use crate::local::{self, StoreHost};
+use crate::keychain::{self, Chosen, KeychainChoice, Sensitive};
+use crate::local::{self, Hosted, StoreHost};
+use crate::pace::Pacer;
 use crate::profile::{Draft, LOCAL, Profile, SignIn};
 use crate::settings::{Settings, no_such_profile};
+use crate::share::{ShareId, Uploads};
 use crate::storage::probe::Finding;
 use crate::storage::{Bucket, Keys, keychain_error, sign_in};
 use crate::{Code, Error, Result};
 
 /// The environment variable that names the passphrase file.
 pub(crate) const PASSPHRASE_FILE: &str = "LAPSE_PASSPHRASE_FILE";
-
-/// Where secrets are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeychainChoice {
-    /// The system's keychain, or the passphrase file where `LAPSE_PASSPHRASE_FILE` names one.
-    FromEnv,
-    /// In memory, for this run only.
-    ThisRun,
-}
 
 /// What a front end decides.
 pub struct Options {
@@ -45,10 +38,14 @@ pub struct Options {
 pub struct Lapse {
     pub(crate) home: Home,
     pub(crate) history: History,
-    keychain: Keychain,
+    pub(crate) keychain: Chosen,
     pub(crate) store_host: StoreHost,
     pub(crate) sink: Arc<dyn Sink>,
-    stop: watch::Sender<bool>,
+    pub(crate) hosted: Hosted,
+    pub(crate) uploads: Uploads,
+    pub(crate) pacer: Arc<Pacer>,
+    /// The version of the database that was last told.
+    seen_version: AtomicI64,
 }
 
 /// A profile, as it is listed.
@@ -67,35 +64,59 @@ impl Lapse {
     pub fn open(options: Options) -> Result<Self> {
         let Options { home, keychain, store_host, sink } = options;
         let history = History::open(&home.database(), home.uploads())?;
-        let keychain = match (keychain, std::env::var_os(PASSPHRASE_FILE)) {
-            (KeychainChoice::ThisRun, _) => Keychain::this_run(),
-            (KeychainChoice::FromEnv, Some(path)) => {
-                let passphrase =
-                    keychain::read_passphrase(path.as_ref()).map_err(keychain_error)?;
-                Keychain::passphrase_file(home.secrets_file(), passphrase)
-            }
-            (KeychainChoice::FromEnv, None) => Keychain::system(),
-        };
-        Ok(Self { home, history, keychain, store_host, sink, stop: watch::channel(false).0 })
+        let keychain = Chosen::new(keychain, &home)?;
+        let seen_version = history.version()?.into();
+        Ok(Self {
+            home,
+            history,
+            keychain,
+            store_host,
+            sink,
+            hosted: Hosted::default(),
+            uploads: Uploads::default(),
+            pacer: Arc::default(),
+            seen_version,
+        })
     }
 
     /// Stops uploads under way and clears up after them.
     pub fn interrupt(&self) {
-        self.stop.send_replace(true);
+        self.uploads.stop_all();
+    }
+
+    /// Takes back [`Self::interrupt`]: uploads may begin again.
+    pub fn go_on(&self) {
+        self.uploads.go_on();
     }
 
     /// Whether [`Self::interrupt`] was called: what hasn't begun shouldn't.
     pub fn is_interrupted(&self) -> bool {
-        *self.stop.borrow()
+        self.uploads.is_stopped()
     }
 
-    pub(crate) async fn interrupted(&self) {
-        // The sender lives in `self`, so waiting can't fail.
-        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
+    /// Whether another process wrote the database since this was last asked, or since it was opened. Cheap:
+    /// it may be asked every second.
+    pub fn changed_elsewhere(&self) -> Result<bool> {
+        let now = self.history.version()?;
+        Ok(self.seen_version.swap(now, Ordering::Relaxed) != now)
     }
 
-    pub(crate) fn notice(&self, code: Option<Code>, text: impl Into<String>) {
-        self.sink.emit(Event::Notice { code, text: text.into() });
+    pub(crate) fn changed(&self, id: &ShareId) {
+        self.sink.emit(Event::Changed(id));
+    }
+
+    pub(crate) fn notice(&self, id: &ShareId, text: impl Into<String>) {
+        self.sink.emit(Event::Notice { id, code: None, text: text.into(), by_share: false });
+    }
+
+    /// A notice of what the share tells too, by its end or its reach.
+    pub(crate) fn notice_of_share(
+        &self,
+        id: &ShareId,
+        code: Option<Code>,
+        text: impl Into<String>,
+    ) {
+        self.sink.emit(Event::Notice { id, code, text: text.into(), by_share: true });
     }
 
     /// config.toml as it stands now.
@@ -108,13 +129,7 @@ impl Lapse {
         &self,
         change: impl FnOnce(&mut Settings) -> Result<()>,
     ) -> Result<()> {
-        let path = self.home.config_lock();
-        let failed = |error| Error::disk("write", &path, error);
-        let lock = crate::home::create_private_file(&path).map_err(failed)?;
-        lock.lock().map_err(failed)?;
-        let mut settings = self.settings()?;
-        change(&mut settings)?;
-        settings.write()
+        Settings::change(&self.home, change)
     }
 
     /// The profile of a name, or the one in use. The local store is up when its profile is given.
@@ -123,7 +138,7 @@ impl Lapse {
         let current = settings.current();
         match name.unwrap_or(&current) {
             LOCAL => {
-                let host = local::ensure_up(&self.home, &self.store_host).await?;
+                let host = local::ensure_up(self).await?;
                 Profile::local(&host.endpoint, host.lan.as_deref())
             }
             name => settings.profile(name),
@@ -139,7 +154,7 @@ impl Lapse {
 
     /// The keys of a profile, or the older ones that `access_key` names.
     pub(crate) async fn keys(&self, profile: &Profile, access_key: Option<&str>) -> Result<Keys> {
-        sign_in(profile, access_key, &self.keychain, &self.home.store()).await
+        sign_in(profile, access_key, &self.keychain.keychain(), &self.home.store()).await
     }
 
     /// The server's clock as it was last seen.
@@ -177,21 +192,9 @@ impl Lapse {
     ) -> Result<Profile> {
         let profile = draft.build()?;
         refuse_second(&self.settings()?, &profile.name)?;
-        let keys = match (&profile.sign_in, &secret) {
-            (SignIn::AccessKey(id), Some(secret)) => Keys::lasting(id, secret.clone()),
-            _ => self.keys(&profile, None).await?,
-        };
-        let bucket = Bucket::open(profile, keys, ServerClock::default())?;
-        match bucket.check_exists().await {
-            Err(error) if error.code == Code::NoSuchBucket && create_bucket => {
-                bucket.create().await
-            }
-            checked => checked,
-        }?;
+        let bucket = self.try_profile(profile, secret.as_ref(), create_bucket).await?;
         let profile = bucket.profile();
-        if let (SignIn::AccessKey(id), Some(secret)) = (&profile.sign_in, &secret) {
-            self.keychain.set(&profile.secret_name(id), secret).await.map_err(keychain_error)?;
-        }
+        self.keep_secret(profile, secret.as_ref()).await?;
         self.change_settings(|settings| {
             refuse_second(settings, &profile.name)?;
             settings.add(profile)?;
@@ -202,6 +205,82 @@ impl Lapse {
         })?;
         self.keep_clock(&bucket)?;
         Ok(profile.clone())
+    }
+
+    /// Changes a profile once its keys open its bucket; `None` keeps the secret as it is. Links given before don't
+    /// change. The name stays: shares know their profile by it.
+    pub async fn edit_profile(
+        &self,
+        name: &str,
+        mut draft: Draft,
+        secret: Option<Sensitive<String>>,
+    ) -> Result<Profile> {
+        let before = self.settings()?.profile(name)?;
+        name.clone_into(&mut draft.name);
+        draft.ca_file = draft.ca_file.or(before.ca_file);
+        let after = draft.build()?;
+        if after.endpoint != before.endpoint && self.live_links(name)? > 0 {
+            return Err(Error::new(
+                Code::Profile,
+                format!("links of «{name}» live at {}", before.endpoint),
+                "Add the new address as a storage of its own; these links could be neither checked nor revoked from there.",
+            ));
+        }
+        let bucket = self.try_profile(after, secret.as_ref(), false).await?;
+        let profile = bucket.profile();
+        self.keep_secret(profile, secret.as_ref()).await?;
+        self.change_settings(|settings| {
+            settings.profile(name)?;
+            settings.add(profile)
+        })?;
+        // What was found is of the bucket that was meant before.
+        self.history.forget_findings(name)?;
+        self.keep_clock(&bucket)?;
+        Ok(profile.clone())
+    }
+
+    /// The bucket of a profile that isn't kept yet, once it was seen with the keys that were given for it.
+    async fn try_profile(
+        &self,
+        profile: Profile,
+        secret: Option<&Sensitive<String>>,
+        create_bucket: bool,
+    ) -> Result<Bucket> {
+        let keys = match (&profile.sign_in, secret) {
+            (SignIn::AccessKey(id), Some(secret)) => Keys::lasting(id, secret.clone()),
+            _ => self.keys(&profile, None).await?,
+        };
+        let bucket = Bucket::open(profile, keys, ServerClock::default())?;
+        match bucket.check_exists().await {
+            Err(error) if error.code == Code::NoSuchBucket && create_bucket => {
+                bucket.create().await
+            }
+            checked => checked,
+        }?;
+        Ok(bucket)
+    }
+
+    async fn keep_secret(
+        &self,
+        profile: &Profile,
+        secret: Option<&Sensitive<String>>,
+    ) -> Result<()> {
+        let (SignIn::AccessKey(id), Some(secret)) = (&profile.sign_in, secret) else {
+            return Ok(());
+        };
+        let name = profile.secret_name(id);
+        self.keychain.keychain().set(&name, secret).await.map_err(keychain_error)
+    }
+
+    /// The names of the profiles in the AWS files, as the AWS tools find them; none where there are no such files, or
+    /// none that can be read.
+    pub async fn aws_profiles(&self) -> Vec<String> {
+        let (files, env, found) = Default::default();
+        let profiles = aws_config::profile::load(&files, &env, &found, None).await;
+        let mut names: Vec<String> =
+            profiles.iter().flat_map(|set| set.profiles().map(str::to_owned)).collect();
+        names.sort();
+        names
     }
 
     /// Makes a profile the one in use.
@@ -241,7 +320,7 @@ impl Lapse {
                 })
             });
             if !shared {
-                self.keychain.delete(&secret).await.map_err(keychain_error)?;
+                self.keychain.keychain().delete(&secret).await.map_err(keychain_error)?;
             }
         }
         self.change_settings(|settings| settings.remove(name))?;
@@ -275,6 +354,9 @@ impl Lapse {
 
     /// Ends the process that hosts the local store. Gives whether there was one.
     pub async fn stop_store(&self) -> Result<bool> {
+        if self.stop_hosting().await {
+            return Ok(true);
+        }
         local::stop(&self.home).await
     }
 
@@ -294,7 +376,7 @@ impl Lapse {
 
     /// What any S3 client needs to use the local store: endpoint, and a key for its bucket only.
     pub async fn store_env(&self) -> Result<(String, Keys)> {
-        let endpoint = local::ensure_up(&self.home, &self.store_host).await?.endpoint;
+        let endpoint = local::ensure_up(self).await?.endpoint;
         let found = lapse_local_store::credentials(&self.home.store(), lapse_local_store::Key::Env)
             .map_err(|error| local::store_error(&error))?;
         Ok((

@@ -1,5 +1,6 @@
 //! Who hosts the local store: this process, another one, or one that is started in the background.
 
+mod here;
 mod lan;
 
 use std::io::Write as _;
@@ -8,16 +9,17 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use lapse_local_store::{HostInfo, Running};
+use lapse_local_store::{HostInfo, Options, Running};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
 use crate::history::History;
 use crate::home::Home;
 use crate::lapse::Lapse;
-use crate::profile::LOCAL;
+use crate::profile::{LOCAL, Profile};
 use crate::{Code, Error, Result};
 
+pub(crate) use here::Hosted;
 pub use lan::Candidate;
 pub(crate) use lan::Lan;
 
@@ -26,6 +28,12 @@ pub(crate) use lan::Lan;
 pub enum StoreHost {
     /// Start this program with `store run --background`.
     Program(PathBuf),
+    /// Host it in this process, from the first need on. `program` goes on with it when this process ends
+    /// ([`Lapse::hand_over_store`]).
+    Here {
+        /// The program that is started with `store run --background`.
+        program: Option<PathBuf>,
+    },
     /// Don't.
     Nobody,
 }
@@ -127,6 +135,21 @@ pub(crate) fn endpoint(home: &Home) -> Result<Option<String>> {
     lapse_local_store::endpoint(&home.store()).map_err(|error| store_error(&error))
 }
 
+/// The local store's profile with the addresses where it listens, or would; `None` before its first start.
+/// Unlike [`Lapse::profile`] this starts nothing.
+pub(crate) fn profile_as_known(lapse: &Lapse) -> Result<Option<Profile>> {
+    let host =
+        lapse_local_store::host_of(&lapse.home.store()).map_err(|error| store_error(&error))?;
+    if let Some(host) = host {
+        return Profile::local(&host.endpoint, host.lan.as_deref()).map(Some);
+    }
+    let Some(endpoint) = endpoint(&lapse.home)? else { return Ok(None) };
+    let lan = lapse.settings().ok().and_then(|settings| settings.lan());
+    let port = endpoint.rsplit_once(':').map_or("", |(_, port)| port);
+    let lan = lan.map(|lan| format!("http://{}:{port}", lan.network.address()));
+    Profile::local(&endpoint, lan.as_deref()).map(Some)
+}
+
 pub(crate) fn status(lapse: &Lapse) -> Result<Status> {
     let (home, history) = (&lapse.home, &lapse.history);
     let settings = lapse.settings()?;
@@ -153,21 +176,25 @@ pub(crate) fn status(lapse: &Lapse) -> Result<Status> {
 }
 
 /// The host of the store, which is up when this returns.
-pub(crate) async fn ensure_up(home: &Home, host: &StoreHost) -> Result<HostInfo> {
-    let dir = home.store();
+pub(crate) async fn ensure_up(lapse: &Lapse) -> Result<HostInfo> {
+    let (home, dir) = (&lapse.home, lapse.home.store());
     let began = Instant::now();
     loop {
         if let Some(host) = lapse_local_store::host_of(&dir).map_err(|error| store_error(&error))? {
             return Ok(host);
         }
-        let StoreHost::Program(program) = host else {
-            return Err(Error::new(
-                Code::Store,
-                "the local store isn't running",
-                "Start it with `lapse store run`.",
-            ));
+        let started = match &lapse.store_host {
+            StoreHost::Program(program) => start_background(program, home).await?,
+            StoreHost::Here { .. } => lapse.host_here().await?,
+            StoreHost::Nobody => {
+                return Err(Error::new(
+                    Code::Store,
+                    "the local store isn't running",
+                    "Start it with `lapse store run`.",
+                ));
+            }
         };
-        match start_background(program, home).await? {
+        match started {
             Hello::Ready(host) => return Ok(host),
             // Two starts at once: the other one won, and its store is as good as ours.
             Hello::Busy if began.elapsed() < START => {
@@ -238,11 +265,12 @@ pub(crate) async fn run(
     ready: impl FnOnce(&HostInfo),
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
-    let running = start(&lapse.home, false).await.map_err(|error| store_error(&error))?;
-    ready(&in_its_network(lapse, &running).await);
+    let running =
+        start(&lapse.home, Options::default()).await.map_err(|error| store_error(&error))?;
+    ready(&in_its_network(&lapse.home, &running).await);
     tokio::select! {
         () = stop => {}
-        () = lapse.follow_network(&running) => {}
+        () = lan::follow(&lapse.home, &running) => {}
     }
     running.stop().await;
     Ok(())
@@ -254,7 +282,8 @@ pub(crate) async fn run_background(lapse: &Lapse, stop: impl Future<Output = ()>
     // Own session: closing the terminal, or Ctrl-C in it, doesn't reach us. It fails only where we have one.
     #[cfg(unix)]
     let _ = rustix::process::setsid();
-    let running = match start(&lapse.home, true).await {
+    let options = Options { background: true, ..Options::default() };
+    let running = match start(&lapse.home, options).await {
         Ok(running) => running,
         Err(lapse_local_store::Error::Hosted(_) | lapse_local_store::Error::Busy(_)) => {
             say(&Hello::Busy);
@@ -270,20 +299,20 @@ pub(crate) async fn run_background(lapse: &Lapse, stop: impl Future<Output = ()>
             return Err(error);
         }
     };
-    say(&Hello::Ready(in_its_network(lapse, &running).await));
+    say(&Hello::Ready(in_its_network(&lapse.home, &running).await));
     tokio::select! {
         () = stop => {}
         () = until_idle(&running, &lapse.history) => {}
-        () = lapse.follow_network(&running) => {}
+        () = lan::follow(&lapse.home, &running) => {}
     }
     running.stop().await;
     Ok(())
 }
 
 /// The host, once it listens where it is to: the first link carries the right address already.
-async fn in_its_network(lapse: &Lapse, running: &Running) -> HostInfo {
-    lapse.look_at_network(running).await;
-    let recorded = lapse_local_store::host_of(&lapse.home.store()).ok().flatten();
+async fn in_its_network(home: &Home, running: &Running) -> HostInfo {
+    lan::look_once(home, running).await;
+    let recorded = lapse_local_store::host_of(&home.store()).ok().flatten();
     recorded.unwrap_or_else(|| running.info())
 }
 
@@ -315,8 +344,7 @@ async fn until_idle(running: &Running, history: &History) {
     }
 }
 
-async fn start(home: &Home, background: bool) -> Result<Running, lapse_local_store::Error> {
-    let options = lapse_local_store::Options { background, ..Default::default() };
+async fn start(home: &Home, options: Options) -> Result<Running, lapse_local_store::Error> {
     lapse_local_store::start(&home.store(), options).await
 }
 
@@ -325,6 +353,13 @@ pub(crate) async fn stop(home: &Home) -> Result<bool> {
     let dir = home.store();
     let host = || lapse_local_store::host_of(&dir).map_err(|error| store_error(&error));
     let Some(found) = host()? else { return Ok(false) };
+    if found.embedded {
+        return Err(Error::new(
+            Code::Store,
+            "the Lapse window hosts the local store",
+            "Quit Lapse there: it asks what is to become of links that are alive.",
+        ));
+    }
     #[cfg(not(unix))]
     return Err(Error::new(
         Code::Store,

@@ -1,13 +1,16 @@
 //! `config.toml`: profiles and preferences. A person may edit it; comments and order survive ours.
 
+mod preferences;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+pub use preferences::{Preferences, Theme, Window};
 use toml_edit::{DocumentMut, Item, Table, value};
 
-use crate::home::create_private_file;
+use crate::home::{Home, create_private_file};
 use crate::local::Lan;
 use crate::profile::{Draft, LOCAL, Profile, SignIn};
 use crate::share::Expiry;
@@ -15,6 +18,9 @@ use crate::{Code, Error, Result};
 
 /// No person writes more by hand.
 const LARGEST: u64 = 1024 * 1024;
+
+/// What `keychain` says when secrets are in the encrypted file.
+const PASSPHRASE_FILE: &str = "passphrase_file";
 
 /// What the person chose, as it stood when it was read.
 #[derive(Debug)]
@@ -53,6 +59,17 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Changes the file as it stands now: nobody else's change is lost.
+    pub(crate) fn change(home: &Home, change: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let path = home.config_lock();
+        let failed = |error| Error::disk("write", &path, error);
+        let lock = create_private_file(&path).map_err(failed)?;
+        lock.lock().map_err(failed)?;
+        let mut settings = Self::read(&home.config_file())?;
+        change(&mut settings)?;
+        settings.write()
+    }
+
     /// A file whose values can't be used is told at once, not when a profile happens to be wanted.
     fn check(&self, text: &str) -> Result<()> {
         for name in self.names() {
@@ -81,8 +98,21 @@ impl Settings {
                 "profile must be a table",
             ));
         }
+        let keychain = self.document.get("keychain").map(|item| item.as_str().unwrap_or("\0"));
+        if !matches!(keychain, None | Some("system" | PASSPHRASE_FILE)) {
+            return Err(broken(
+                &self.path,
+                text,
+                text.find("keychain").unwrap_or(0),
+                "keychain must be \"system\" or \"passphrase_file\"",
+            ));
+        }
         self.check_store(text)?;
-        let unknown = |name: &str| !["use", "expires", "profile", "store"].contains(&name);
+        self.check_preferences(text)?;
+        let unknown = |name: &str| {
+            !["use", "expires", "upload_limit", "keychain", "profile", "store", "window"]
+                .contains(&name)
+        };
         if let Some((name, _)) = self.document.iter().find(|(name, _)| unknown(name)) {
             let what = format!("nothing is called «{}»", name.escape_debug());
             return Err(broken(&self.path, text, text.find(name).unwrap_or(0), &what));
@@ -144,6 +174,19 @@ impl Settings {
                 Some(text) => store.insert(key, value(text)),
                 None => store.remove(key),
             };
+        }
+    }
+
+    /// Whether secrets are kept in the encrypted file, not in the system's keychain.
+    pub(crate) fn keeps_secrets_in_file(&self) -> bool {
+        self.document.get("keychain").and_then(Item::as_str) == Some(PASSPHRASE_FILE)
+    }
+
+    pub(crate) fn set_keeps_secrets_in_file(&mut self, in_file: bool) {
+        if in_file {
+            self.document["keychain"] = value(PASSPHRASE_FILE);
+        } else {
+            self.document.remove("keychain");
         }
     }
 

@@ -26,6 +26,8 @@ use crate::{Credentials, Error, Event, Key, KeyInfo, Swept, fault, index, privat
 
 /// How long another process may hold the lock without serving, while it starts or stops.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// How long a taken port is waited for.
+const LET_GO: Duration = Duration::from_secs(1);
 /// How often it is written down when the keys were used.
 const SAVE_USES: Duration = Duration::from_mins(1);
 /// How often the lifecycle rules are followed: they count in days.
@@ -46,6 +48,9 @@ pub struct HostInfo {
     pub lan: Option<String>,
     /// Whether it is the background process that `lapse share` starts.
     pub background: bool,
+    /// Whether the process does more than to host it, so that others mustn't end it.
+    #[serde(default)]
+    pub embedded: bool,
 }
 
 /// How a store is hosted.
@@ -53,6 +58,8 @@ pub struct HostInfo {
 pub struct Options {
     /// Told to others in [`HostInfo::background`].
     pub background: bool,
+    /// Told to others in [`HostInfo::embedded`].
+    pub embedded: bool,
     /// What clients may take.
     pub limits: Limits,
 }
@@ -150,6 +157,7 @@ pub async fn start(dir: &Path, options: Options) -> Result<Running, Error> {
         endpoint: endpoint_of(Ipv4Addr::LOCALHOST, port),
         lan: None,
         background: options.background,
+        embedded: options.embedded,
     };
     write_record(dir, &info)?;
     let server = Arc::new(Server::new(&store, options.limits));
@@ -355,11 +363,19 @@ async fn bind(store: &Arc<Store>, dir: &Path) -> Result<(TcpListener, u16), Erro
     Ok((listener, port))
 }
 
+/// Listens there. A port that is taken is waited for a little: whoever has just ended may not have let go of it.
 async fn listen(address: Ipv4Addr, port: u16, dir: &Path) -> Result<TcpListener, Error> {
-    TcpListener::bind((address, port)).await.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => Error::PortTaken { port },
-        _ => Error::io("listen for", dir)(error),
-    })
+    let until = Instant::now() + LET_GO;
+    loop {
+        match TcpListener::bind((address, port)).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                return Err(Error::io("listen for", dir)(error));
+            }
+            Err(_) if Instant::now() < until => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(_) => return Err(Error::PortTaken { port }),
+        }
+    }
 }
 
 fn lock_path(dir: &Path) -> PathBuf {

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use crate::share::{Fingerprint, Link, Origin, Share, ShareId, no_such_share};
+use crate::share::{Fingerprint, Link, Origin, Share, ShareId, UnderWay, no_such_share};
 use crate::storage::probe::Finding;
 use crate::storage::{LinkFacts, Seen};
 use crate::{Code, Error, Result};
@@ -40,7 +40,7 @@ impl History {
     /// Writes down what is about to be uploaded, before anything is sent.
     pub(crate) fn add(&self, share: &Share) -> Result<()> {
         let (kind, path, fingerprint) = match &share.origin {
-            Origin::File { path, fingerprint } => {
+            Origin::File { path, fingerprint } | Origin::Folder { path, fingerprint } => {
                 ("file", Some(path_bytes(path)), Some(*fingerprint))
             }
             Origin::Stdin => ("stdin", None, None),
@@ -49,8 +49,8 @@ impl History {
         self.connection()
             .execute(
                 "INSERT INTO shares (id, profile, bucket, key, name, size, etag, created_at,
-                                     origin, origin_path, origin_size, origin_modified, origin_inode)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                                     origin, origin_path, origin_size, origin_modified, origin_inode, packed)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
                 params![
                     share.id.as_str(),
                     share.profile,
@@ -65,6 +65,7 @@ impl History {
                     fingerprint.map(|f| signed(f.size)),
                     fingerprint.map(|f| f.modified),
                     fingerprint.map(|f| f.inode.cast_signed()),
+                    matches!(share.origin, Origin::Folder { .. }),
                 ],
             )
             .map(drop)
@@ -98,6 +99,13 @@ impl History {
     pub(crate) fn set_revoked(&self, id: &ShareId, at: Timestamp) -> Result<()> {
         self.change(
             "UPDATE shares SET revoked_at = ?2 WHERE id = ?1",
+            params![id.as_str(), at.as_second()],
+        )
+    }
+
+    pub(crate) fn set_hidden(&self, id: &ShareId, at: Timestamp) -> Result<()> {
+        self.change(
+            "UPDATE shares SET hidden_at = ?2 WHERE id = ?1",
             params![id.as_str(), at.as_second()],
         )
     }
@@ -185,6 +193,13 @@ impl History {
             .map_err(|error| self.failed(error))
     }
 
+    /// A number that changes when another connection than this one wrote.
+    pub(crate) fn version(&self) -> Result<i64> {
+        self.connection()
+            .pragma_query_value(None, "data_version", |row| row.get(0))
+            .map_err(|error| self.failed(error))
+    }
+
     fn select(&self, tail: &str, values: impl rusqlite::Params) -> Result<Vec<Share>> {
         let connection = self.connection();
         let read = || -> rusqlite::Result<Vec<Share>> {
@@ -204,10 +219,10 @@ impl History {
         };
         let mut shares = read().map_err(|error| self.failed(error))?;
         drop(connection);
-        for share in
-            shares.iter_mut().filter(|share| share.links.is_empty() && share.failed.is_none())
-        {
-            share.under_way = self.is_under_way(&share.id);
+        for share in &mut shares {
+            if share.links.is_empty() && share.failed.is_none() && self.is_under_way(&share.id) {
+                share.under_way = UnderWay::Yes;
+            }
         }
         Ok(shares)
     }
@@ -331,14 +346,19 @@ fn share_of(row: &Row<'_>) -> rusqlite::Result<Share> {
     let kind: String = row.get("origin")?;
     let path: Option<Vec<u8>> = row.get("origin_path")?;
     let origin = match (kind.as_str(), path) {
-        ("file", Some(path)) => Origin::File {
-            path: path_of(path),
-            fingerprint: Fingerprint {
+        ("file", Some(path)) => {
+            let path = path_of(path);
+            let fingerprint = Fingerprint {
                 size: unsigned(row.get("origin_size")?),
                 modified: row.get("origin_modified")?,
                 inode: row.get::<_, i64>("origin_inode")?.cast_unsigned(),
-            },
-        },
+            };
+            if row.get("packed")? {
+                Origin::Folder { path, fingerprint }
+            } else {
+                Origin::File { path, fingerprint }
+            }
+        }
         ("object", _) => Origin::Object,
         _ => Origin::Stdin,
     };
@@ -355,8 +375,10 @@ fn share_of(row: &Row<'_>) -> rusqlite::Result<Share> {
         created_at: time(row.get("created_at")?),
         failed: row.get("failed")?,
         revoked_at: row.get::<_, Option<i64>>("revoked_at")?.map(time),
+        hidden: row.get::<_, Option<i64>>("hidden_at")?.is_some(),
+        cleaned: row.get::<_, Option<i64>>("cleaned_at")?.is_some(),
         links: Vec::new(),
-        under_way: false,
+        under_way: UnderWay::No,
     })
 }
 

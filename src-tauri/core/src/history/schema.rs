@@ -9,7 +9,8 @@ use crate::home::create_private_file;
 use crate::{Code, Error, Result};
 
 /// One step a version, never edited once released. `PRAGMA user_version` counts those done.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE shares (
         id TEXT PRIMARY KEY,
         profile TEXT NOT NULL,
@@ -51,7 +52,14 @@ const STEPS: &[&str] = &["
     CREATE INDEX links_of_share ON links (share);
     CREATE TABLE clocks (host TEXT PRIMARY KEY, ahead INTEGER NOT NULL);
     CREATE TABLE probes (profile TEXT PRIMARY KEY, at INTEGER NOT NULL, findings TEXT NOT NULL);
-"];
+",
+    "
+    ALTER TABLE shares ADD COLUMN hidden_at INTEGER;    -- when the person took it off the list
+",
+    "
+    ALTER TABLE shares ADD COLUMN packed INTEGER NOT NULL DEFAULT 0;    -- whether the origin is a folder
+",
+];
 
 /// How long to wait for another Lapse to finish its write.
 const PATIENCE: Duration = Duration::from_secs(5);

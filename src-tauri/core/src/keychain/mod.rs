@@ -6,6 +6,7 @@
 //! answer no longer than [`Keychain::PROMPT_LIMIT`]. One thread also means one prompt at a time,
 //! however many uploads ask at once.
 
+mod choice;
 mod memory;
 mod passphrase;
 mod sensitive;
@@ -22,6 +23,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+pub(crate) use choice::Chosen;
+pub use choice::{KeychainChoice, KeychainKind, KeychainState};
 pub use passphrase::read_passphrase;
 pub use sensitive::Sensitive;
 
@@ -53,6 +56,9 @@ pub enum Failure {
         /// What is wrong with it, to follow its name in a sentence.
         why: String,
     },
+    /// The file of secrets was chosen, and its passphrase wasn't given yet.
+    #[error("the passphrase of the file of secrets isn't known yet")]
+    NoPassphrase,
     /// Anything else, in a sentence.
     #[error("{0}")]
     Other(String),
@@ -66,6 +72,12 @@ pub trait SecretStore: Send + Sync {
     fn set(&self, name: &str, secret: &Sensitive<String>) -> Result<(), Failure>;
     /// Forgets a secret. Not an error when there is none.
     fn delete(&self, name: &str) -> Result<(), Failure>;
+    /// Fails as a call would that reads a secret, and shows no prompt.
+    fn look(&self) -> Result<(), Failure>;
+    /// The same, with a prompt where that helps.
+    fn unlock(&self) -> Result<(), Failure> {
+        self.look()
+    }
 }
 
 /// Where Lapse keeps its secrets: one store, asked from a thread of its own, with a time limit.
@@ -78,6 +90,9 @@ pub struct Keychain {
 impl Keychain {
     /// How long a call waits by default: the time a person needs to see a prompt and type a password.
     pub const PROMPT_LIMIT: Duration = Duration::from_mins(1);
+
+    /// How long a look waits: nobody has to answer it, but a passphrase's key takes a slow computer a while.
+    const LOOK_LIMIT: Duration = Duration::from_secs(10);
 
     /// The system's keychain: Secret Service on Linux, Keychain on macOS, Credential Manager on
     /// Windows. Nothing is opened before the first call, and every call opens it anew, so a keychain
@@ -94,6 +109,11 @@ impl Keychain {
     /// Secrets in one file, encrypted with a passphrase (age, scrypt). Made by the first `set`.
     pub fn passphrase_file(path: PathBuf, passphrase: Sensitive<String>) -> Self {
         Self::over(passphrase::PassphraseFile::new(path, passphrase))
+    }
+
+    /// Such a file whose passphrase nobody gave yet: every call fails with [`Failure::NoPassphrase`].
+    pub fn closed_passphrase_file() -> Self {
+        Self::over(passphrase::Closed)
     }
 
     /// Any other store.
@@ -126,8 +146,26 @@ impl Keychain {
         self.ask(move |store| store.delete(&name)).await
     }
 
+    /// Whether secrets can be read and kept now; shows no prompt.
+    pub async fn look(&self) -> Result<(), Failure> {
+        self.ask_within(self.limit.min(Self::LOOK_LIMIT), |store| store.look()).await
+    }
+
+    /// The same after a prompt, where the keychain shows one.
+    pub async fn unlock(&self) -> Result<(), Failure> {
+        self.ask(|store| store.unlock()).await
+    }
+
     async fn ask<T: Send + 'static>(
         &self,
+        call: impl FnOnce(&dyn SecretStore) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.ask_within(self.limit, call).await
+    }
+
+    async fn ask_within<T: Send + 'static>(
+        &self,
+        limit: Duration,
         call: impl FnOnce(&dyn SecretStore) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let (reply, answer) = oneshot::channel();
@@ -137,7 +175,7 @@ impl Keychain {
                 let _gave_up_meanwhile = reply.send(call(store));
             }
         }))?;
-        match tokio::time::timeout(self.limit, answer).await {
+        match tokio::time::timeout(limit, answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Failure::Other("the keychain's library failed".to_owned())),
             Err(_) => Err(Failure::TimedOut),

@@ -185,6 +185,31 @@ impl SecretStore for PassphraseFile {
     fn delete(&self, name: &str) -> Result<(), Failure> {
         self.change(|secrets| secrets.remove(name).is_some())
     }
+
+    fn look(&self) -> Result<(), Failure> {
+        self.read(&mut held(&self.opened)).map(|_opened| ())
+    }
+}
+
+/// The store behind [`Keychain::closed_passphrase_file`](super::Keychain::closed_passphrase_file).
+pub(super) struct Closed;
+
+impl SecretStore for Closed {
+    fn get(&self, _: &str) -> Result<Option<Sensitive<String>>, Failure> {
+        Err(Failure::NoPassphrase)
+    }
+
+    fn set(&self, _: &str, _: &Sensitive<String>) -> Result<(), Failure> {
+        Err(Failure::NoPassphrase)
+    }
+
+    fn delete(&self, _: &str) -> Result<(), Failure> {
+        Err(Failure::NoPassphrase)
+    }
+
+    fn look(&self) -> Result<(), Failure> {
+        Err(Failure::NoPassphrase)
+    }
 }
 
 /// The passphrase in `path`, without one newline at its end. The file must be a regular one of ours that

@@ -58,6 +58,14 @@ impl SecretStore for SystemStore {
     fn delete(&self, name: &str) -> Result<(), Failure> {
         Self::with_entry(name, Entry::delete_credential).map(|_deleted| ())
     }
+
+    fn look(&self) -> Result<(), Failure> {
+        platform::look()
+    }
+
+    fn unlock(&self) -> Result<(), Failure> {
+        platform::unlock()
+    }
 }
 
 /// What a person reads in the keychain's own program.

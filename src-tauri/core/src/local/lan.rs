@@ -11,7 +11,9 @@ use netdev::ipnet::Ipv4Net;
 use netdev::{Interface, MacAddr};
 use serde::Serialize;
 
+use crate::home::Home;
 use crate::lapse::Lapse;
+use crate::settings::Settings;
 use crate::{Code, Error, Result};
 
 /// How often the host looks at the setting and the network.
@@ -62,6 +64,11 @@ impl Network {
                 .map(|gateway| gateway.mac_addr)
                 .filter(|mac| *mac != MacAddr::zero()),
         })
+    }
+
+    /// This computer's address in it.
+    pub(super) fn address(&self) -> Ipv4Addr {
+        self.address.addr()
     }
 
     /// Whether nothing speaks against it that both are one network. A gateway that isn't known says nothing.
@@ -193,7 +200,7 @@ impl Lapse {
     ) -> Result<Option<Option<String>>> {
         let began = tokio::time::Instant::now();
         while began.elapsed() < FOLLOW {
-            let host = super::ensure_up(&self.home, &self.store_host).await?;
+            let host = super::ensure_up(self).await?;
             if is_wanted(&host.lan) {
                 return Ok(Some(host.lan));
             }
@@ -201,43 +208,44 @@ impl Lapse {
         }
         Ok(None)
     }
+}
 
-    /// Does as the setting says, as long as it is dropped: whoever hosts the store runs this beside it.
-    pub(super) async fn follow_network(&self, running: &Running) {
-        loop {
-            tokio::time::sleep(LOOK).await;
-            self.look_at_network(running).await;
-        }
+/// Does as the setting says, until it is dropped: whoever hosts the store runs this beside it.
+pub(super) async fn follow(home: &Home, running: &Running) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        look_once(home, running).await;
     }
+}
 
-    /// Listens in the network of the setting, or leaves it.
-    pub(super) async fn look_at_network(&self, running: &Running) {
-        if let Err(error) = self.follow_once(running).await {
-            tracing::warn!(code = error.code.as_str(), %error, "the store can't follow its network setting");
-        }
+/// Listens in the network of the setting, or leaves it.
+pub(super) async fn look_once(home: &Home, running: &Running) {
+    if let Err(error) = follow_once(home, running).await {
+        tracing::warn!(code = error.code.as_str(), %error, "the store can't follow its network setting");
     }
+}
 
-    async fn follow_once(&self, running: &Running) -> Result<()> {
-        let listen = async |address| {
-            running.listen(address).await.map_err(|error| super::store_error(&error))
-        };
-        // Whoever wrote a file that can't be read may have meant to leave the network.
-        let lan = self.settings().ok().and_then(|settings| settings.lan());
-        let Some(lan) = lan else { return listen(None).await };
-        let now = candidates().into_iter().find(|candidate| candidate.interface == lan.interface);
-        if now.is_some_and(|now| now.network.is_same(&lan.network)) {
-            return listen(Some(lan.network.address.addr())).await;
-        }
-        listen(None).await?;
-        tracing::info!(interface = lan.interface, "the network changed, so the store left it");
-        self.change_settings(|settings| {
-            // Somebody may have chosen anew meanwhile.
-            if settings.lan().as_ref() == Some(&lan) {
-                settings.set_loopback(Some(jiff::Timestamp::now()));
-            }
-            Ok(())
-        })
+async fn follow_once(home: &Home, running: &Running) -> Result<()> {
+    let listen =
+        async |address| running.listen(address).await.map_err(|error| super::store_error(&error));
+    // Whoever wrote a file that can't be read may have meant to leave the network.
+    let settings = Settings::read(&home.config_file());
+    let Some(lan) = settings.ok().and_then(|settings| settings.lan()) else {
+        return listen(None).await;
+    };
+    let now = candidates().into_iter().find(|candidate| candidate.interface == lan.interface);
+    if now.is_some_and(|now| now.network.is_same(&lan.network)) {
+        return listen(Some(lan.network.address.addr())).await;
     }
+    listen(None).await?;
+    tracing::info!(interface = lan.interface, "the network changed, so the store left it");
+    Settings::change(home, |settings| {
+        // Somebody may have chosen anew meanwhile.
+        if settings.lan().as_ref() == Some(&lan) {
+            settings.set_loopback(Some(jiff::Timestamp::now()));
+        }
+        Ok(())
+    })
 }
 
 #[cfg(test)]

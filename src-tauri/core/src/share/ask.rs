@@ -1,12 +1,14 @@
 //! Asking the storage what is true of links, and taking them back.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::{Link, Share, ShareId, State};
+use super::reach::Places;
+use super::{Link, Reach, Share, ShareId, State, UnderWay};
 use crate::lapse::Lapse;
 use crate::storage::{Bucket, Seen};
 use crate::{Code, Error, Result};
@@ -27,6 +29,12 @@ pub struct Known {
     pub state: State,
     /// The link that tells that state; `None` before the upload is done.
     pub link: Option<Link>,
+    /// From where that link opens.
+    pub reach: Reach,
+    /// Its links whose time isn't over.
+    pub live_links: usize,
+    /// How far the server's clock, by which all times of a share go, is ahead of this computer's.
+    pub clock_ahead: SignedDuration,
 }
 
 /// What was seen after a revoke.
@@ -42,6 +50,14 @@ pub struct Revoked {
     pub refused: usize,
 }
 
+impl Known {
+    /// Whether it was taken off the list.
+    pub fn is_hidden(&self) -> bool {
+        // One that lives after all, by a clock that was put right since, is shown.
+        self.share.hidden && !self.state.is_alive()
+    }
+}
+
 fn link_not_kept(id: &ShareId) -> Error {
     Error::new(
         Code::LinkNotKept,
@@ -54,34 +70,87 @@ fn link_not_kept(id: &ShareId) -> Error {
     )
 }
 
-impl Known {
-    fn at(share: Share, now: Timestamp) -> Self {
-        Self { state: share.state(now), link: share.link(now).cloned(), share }
-    }
+/// The host of a share's server: its links all name the same one, and the bucket may stand in front of it.
+fn server_of(share: &Share) -> &str {
+    let host = share.links.first().map(|link| link.facts.host.as_str()).unwrap_or_default();
+    host.strip_prefix(share.bucket.as_str()).and_then(|rest| rest.strip_prefix('.')).unwrap_or(host)
 }
 
 impl Lapse {
-    /// Every share, the newest first.
+    /// Every share that wasn't taken off the list, the newest first.
     pub fn list(&self) -> Result<Vec<Known>> {
-        self.history.all()?.into_iter().map(|share| self.known(share)).collect()
+        let places = Places::of(self);
+        let mut listed = Vec::new();
+        // Thousands of shares are on a few servers.
+        let mut clocks = HashMap::new();
+        for mut share in self.history.all()? {
+            self.mark_paused(&mut share);
+            let server = server_of(&share);
+            let ahead = if let Some(ahead) = clocks.get(server) {
+                *ahead
+            } else {
+                let ahead = self.ahead_of(&share)?;
+                clocks.insert(server.to_owned(), ahead);
+                ahead
+            };
+            let known = places.known(share, ahead);
+            if !known.is_hidden() {
+                listed.push(known);
+            }
+        }
+        Ok(listed)
     }
 
-    /// One share.
+    /// One share, listed or not.
     pub fn show(&self, id: &ShareId) -> Result<Known> {
-        self.known(self.history.find(id)?)
+        let share = self.find(id)?;
+        let ahead = self.ahead_of(&share)?;
+        Ok(Places::of(self).known(share, ahead))
     }
 
-    fn known(&self, share: Share) -> Result<Known> {
-        let now = self.now_of(&share)?;
-        Ok(Known::at(share, now))
+    /// Takes every share that has ended or was revoked off the list, and gives which. They are still known by their
+    /// ids. One that failed stays: its file wasn't shared yet.
+    pub fn hide_ended(&self) -> Result<Vec<ShareId>> {
+        let mut hidden = Vec::new();
+        for known in self.list()? {
+            if matches!(known.state, State::Expired | State::Revoked(_)) {
+                self.history.set_hidden(&known.share.id, Timestamp::now())?;
+                self.changed(&known.share.id);
+                hidden.push(known.share.id);
+            }
+        }
+        Ok(hidden)
+    }
+
+    /// Takes one share off the list. It is still known by its id.
+    pub fn hide(&self, id: &ShareId) -> Result<()> {
+        let id = self.history.find(id)?.id;
+        self.history.set_hidden(&id, Timestamp::now())?;
+        self.changed(&id);
+        Ok(())
+    }
+
+    /// The share of an id, and whether this process has paused it.
+    pub(super) fn find(&self, id: &ShareId) -> Result<Share> {
+        let mut share = self.history.find(id)?;
+        self.mark_paused(&mut share);
+        Ok(share)
+    }
+
+    fn mark_paused(&self, share: &mut Share) {
+        if share.under_way == UnderWay::Yes && self.uploads.is_paused(&share.id) {
+            share.under_way = UnderWay::Paused;
+        }
     }
 
     /// The time of a share's server, as far as it is known.
     pub(super) fn now_of(&self, share: &Share) -> Result<Timestamp> {
-        // Links of one share all name one server; the bucket may stand in front of it.
-        let host = share.links.first().map(|link| link.facts.host.as_str()).unwrap_or_default();
-        let host = host.strip_prefix(&format!("{}.", share.bucket)).unwrap_or(host);
-        Ok(crate::ServerClock::with_offset(self.history.clock_offset(host)?).now())
+        Ok(Timestamp::now() + self.ahead_of(share)?)
+    }
+
+    /// How far a share's server is ahead of this computer.
+    fn ahead_of(&self, share: &Share) -> Result<SignedDuration> {
+        Ok(SignedDuration::from_secs(self.history.clock_offset(server_of(share))?))
     }
 
     /// The bucket that a share is in.
@@ -99,7 +168,7 @@ impl Lapse {
                 .map(|known| Ok(known.share))
                 .collect()
         } else {
-            ids.iter().map(|id| self.history.find(id)).collect::<Vec<_>>()
+            ids.iter().map(|id| self.find(id)).collect::<Vec<_>>()
         };
         let asking = shares.into_iter().map(|share| async move { self.check_one(share?).await });
         Ok(stream::iter(asking).buffered(AT_ONCE).collect().await)
@@ -107,8 +176,9 @@ impl Lapse {
 
     async fn check_one(&self, mut share: Share) -> Result<Known> {
         let state = share.state(self.now_of(&share)?);
-        if matches!(state, State::Uploading | State::Failed(_)) {
-            return Ok(Known { share, state, link: None });
+        if matches!(state, State::Uploading | State::Paused | State::Failed(_)) {
+            let ahead = self.ahead_of(&share)?;
+            return Ok(Places::of(self).known(share, ahead));
         }
         let bucket = self.bucket_of(&share).await?;
         let mut asked = Vec::new();
@@ -116,7 +186,9 @@ impl Lapse {
             asked.push(self.ask_link(&bucket, &mut share, number).await?.is_some());
         }
         self.keep_clock(&bucket)?;
-        let known = Known::at(share, bucket.clock().now());
+        self.changed(&share.id);
+        let ahead = SignedDuration::from_secs(bucket.clock().offset());
+        let known = Places::of(self).known(share, ahead);
         let deciding = known.link.as_ref().map(|link| link.row);
         let position = known.share.links.iter().position(|link| Some(link.row) == deciding);
         if known.state.is_alive() && position.is_some_and(|position| !asked[position]) {
@@ -147,7 +219,7 @@ impl Lapse {
 
     /// Takes a share back: deletes its object, then asks with every link that was ever given.
     pub async fn revoke(&self, id: &ShareId) -> Result<Revoked> {
-        let mut share = self.history.find(id)?;
+        let mut share = self.find(id)?;
         if !share.is_ours() {
             return Err(Error::new(
                 Code::NotOurs,
@@ -158,16 +230,21 @@ impl Lapse {
                 "To end its link now, delete or move the object yourself, or switch off the key that signed it.",
             ));
         }
-        if share.under_way {
+        if share.under_way != UnderWay::No {
             return Err(Error::new(
                 Code::NotActive,
                 format!("the share {} is still being uploaded", share.id),
-                "Stop that upload first (Ctrl-C where it runs).",
+                "Stop that upload first, where it runs.",
             ));
         }
         // Also a share that failed: its object may have arrived before the answer was lost.
         let bucket = self.bucket_of(&share).await?;
-        bucket.delete(&share.key).await?;
+        let mut deleted = bucket.delete(&share.key).await;
+        if matches!(&deleted, Err(error) if error.code == Code::DiskFull) {
+            // The local store gives up what it keeps for that when it first meets a full disk.
+            deleted = bucket.delete(&share.key).await;
+        }
+        deleted?;
         let at = Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default();
         self.history.set_revoked(&share.id, at)?;
         share.revoked_at = Some(at);
@@ -182,6 +259,7 @@ impl Lapse {
             refused += usize::from(seen.is_some_and(Seen::is_refusal));
         }
         self.keep_clock(&bucket)?;
+        self.changed(&share.id);
         let state = share.state(bucket.clock().now());
         Ok(Revoked { id: share.id, state, checked, refused })
     }

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 
+use super::folder::Folder;
 use super::{OpenFile, Origin, Share};
 use crate::lapse::Lapse;
 use crate::profile::CleanUp;
@@ -52,13 +53,21 @@ impl Lapse {
                 bucket.delete(&share.key).await?;
             }
             self.history.set_cleaned(&share.id, bucket.clock().now())?;
+            self.changed(&share.id);
         }
         Ok(())
     }
 }
 
 /// The bucket may hold the last copy of a file that is gone or changed here: that one stays.
-fn still_on_disk(share: &Share) -> bool {
-    let Origin::File { path, fingerprint } = &share.origin else { return false };
-    OpenFile::open(path).is_ok_and(|file| file.fingerprint == *fingerprint)
+pub(super) fn still_on_disk(share: &Share) -> bool {
+    match &share.origin {
+        Origin::File { path, fingerprint } => {
+            OpenFile::open(path).is_ok_and(|file| file.fingerprint == *fingerprint)
+        }
+        Origin::Folder { path, fingerprint } => {
+            Folder::look(path).is_ok_and(|folder| folder.fingerprint == *fingerprint)
+        }
+        Origin::Stdin | Origin::Object => false,
+    }
 }

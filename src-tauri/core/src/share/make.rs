@@ -1,18 +1,25 @@
 //! Making a share and its links.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::folder::Folder;
+use super::source::quoted;
+use super::uploads::canceled;
 use super::{
-    Expiry, Link, OpenFile, Origin, Share, ShareId, Source, State, content_type, disposition,
-    object_key,
+    Expiry, Link, OpenFile, Origin, Reach, Reins, Share, ShareId, Source, State, UnderWay,
+    content_type, disposition, object_key,
 };
 use crate::event::Event;
 use crate::history::UploadLock;
 use crate::keychain::Sensitive;
 use crate::lapse::Lapse;
 use crate::storage::{Bucket, Headers, Keys, LinkFacts, SignInEnd};
-use crate::transfer::{self, Sent};
+use crate::transfer::{Progress, Sending, Sent};
 use crate::{Code, Error, Result};
 
 /// What is asked for.
@@ -28,6 +35,43 @@ pub struct Request {
     pub inline: bool,
     /// The profile; the one in use where none is given.
     pub profile: Option<String>,
+}
+
+/// What is sent.
+enum Input {
+    File(OpenFile),
+    Folder(Folder),
+    Bytes(Bytes),
+    Stdin,
+}
+
+/// What a path names.
+enum Found {
+    File(OpenFile),
+    Folder(Folder),
+}
+
+impl Found {
+    async fn at(path: &Path) -> Result<Self> {
+        if !path.is_dir() {
+            return OpenFile::open(path).map(Self::File);
+        }
+        let path = path.to_owned();
+        // A large folder takes a while to be looked through.
+        let looking = tokio::task::spawn_blocking(move || Folder::open(&path).map(Self::Folder));
+        looking.await.unwrap_or_else(|error| {
+            let what = "the folder can't be read";
+            Err(Error::new(Code::FileUnreadable, what, "Try again.").caused_by(error))
+        })
+    }
+}
+
+fn not_there(path: &Path) -> Error {
+    Error::new(
+        Code::FileMissing,
+        format!("what was shared from {} isn't there any more", quoted(path)),
+        "Something else has its name now: share that by itself.",
+    )
 }
 
 /// A share and a link of it that works.
@@ -46,16 +90,79 @@ pub struct Shared {
 impl Lapse {
     /// Puts a file into the bucket and gives a link to it. The link is given only when the object is there.
     pub async fn share(&self, request: Request) -> Result<Shared> {
+        self.share_as(ShareId::random(), request).await
+    }
+
+    /// The same with an id of the caller's choice, by which the upload can be paused or canceled meanwhile.
+    pub async fn share_as(&self, id: ShareId, request: Request) -> Result<Shared> {
+        self.share_if(id, request, |_| Ok(())).await
+    }
+
+    /// Shares once more what a share was made from, for when that has ended: with the same name, by the same
+    /// profile. A file that changed since then is shared only with `changed_too` ([`Code::FileChanged`]).
+    pub async fn share_again(
+        &self,
+        id: &ShareId,
+        expires: Option<Expiry>,
+        changed_too: bool,
+    ) -> Result<Shared> {
+        let share = self.find(id)?;
+        let (source, before) = match &share.origin {
+            Origin::File { path, fingerprint } => (Source::File(path.clone()), Some(*fingerprint)),
+            // It is packed anew, with what is in it now.
+            Origin::Folder { path, .. } => (Source::File(path.clone()), None),
+            Origin::Object => {
+                (Source::Object { bucket: share.bucket.clone(), key: share.key.clone() }, None)
+            }
+            Origin::Stdin => {
+                return Err(Error::new(
+                    Code::FileMissing,
+                    format!("«{}» was never a file on this computer", share.name),
+                    "Share it from where it came from.",
+                ));
+            }
+        };
+        let shown = share.links.last().and_then(|link| link.facts.disposition.as_deref());
+        let request = Request {
+            source,
+            name: Some(share.name.clone()),
+            expires,
+            inline: shown.is_some_and(|shown| shown.starts_with("inline")),
+            profile: Some(share.profile.clone()),
+        };
+        let is_same = |found: &Found| match (&share.origin, found, before) {
+            (Origin::Folder { path, .. }, Found::File(_), _)
+            | (Origin::File { path, .. }, Found::Folder(_), _) => Err(not_there(path)),
+            (_, Found::File(file), Some(before)) if before != file.fingerprint && !changed_too => {
+                Err(file.changed_since(share.created_at))
+            }
+            _ => Ok(()),
+        };
+        self.share_if(ShareId::random(), request, is_same).await
+    }
+
+    /// The same, if `may` has nothing against the file once it is open.
+    async fn share_if(
+        &self,
+        id: ShareId,
+        request: Request,
+        may: impl FnOnce(&Found) -> Result<()>,
+    ) -> Result<Shared> {
         let settings = self.settings()?;
+        self.pacer.set_limit(settings.upload_limit());
         let expires = match request.expires {
             Some(expires) => expires,
             None => settings.default_expiry()?,
         };
         // A file that can't be read is told before anything is started or asked.
-        let mut file = match &request.source {
-            Source::File(path) => Some(OpenFile::open(path)?),
-            Source::Stdin | Source::Object { .. } => None,
+        let file = match &request.source {
+            Source::File(path) => Some(Found::at(path).await?),
+            Source::Stdin | Source::Bytes { .. } | Source::Object { .. } => None,
         };
+        file.as_ref().map_or(Ok(()), may)?;
+        if let Some(Found::Folder(folder)) = &file {
+            self.tell_left_out(&id, folder);
+        }
         let mut profile = self.profile(request.profile.as_deref()).await?;
         if let Source::Object { bucket, .. } = &request.source {
             profile = profile.in_bucket(bucket)?;
@@ -64,21 +171,23 @@ impl Lapse {
         let name = super::name::clean_name(
             &request.name.clone().unwrap_or_else(|| request.source.own_name()),
         );
-        let headers = self.headers(&name, request.inline);
-        let mut share = draft(&bucket, &request.source, file.as_ref(), name);
+        let headers = self.headers(&id, &name, request.inline);
+        let mut share = draft(id, &bucket, &request.source, file.as_ref(), name);
 
-        let (sent, _lock) = match &request.source {
-            Source::Object { .. } => {
-                let object = bucket.head(&share.key).await?;
-                (share.size, share.etag) = (object.size, Some(object.etag.clone()));
-                self.history.add(&share)?;
-                (Sent { size: object.size, etag: object.etag }, None)
-            }
-            Source::File(_) | Source::Stdin => {
-                let (sent, lock) =
-                    self.upload(&bucket, &mut share, file.as_mut(), &headers).await?;
-                (sent, Some(lock))
-            }
+        let (sent, _lock) = if let Source::Object { .. } = &request.source {
+            let object = bucket.head(&share.key).await?;
+            (share.size, share.etag) = (object.size, Some(object.etag.clone()));
+            self.history.add(&share)?;
+            (Sent { size: object.size, etag: object.etag }, None)
+        } else {
+            let input = match (&request.source, file) {
+                (_, Some(Found::File(file))) => Input::File(file),
+                (_, Some(Found::Folder(folder))) => Input::Folder(folder),
+                (Source::Bytes { bytes, .. }, _) => Input::Bytes(bytes.clone()),
+                _ => Input::Stdin,
+            };
+            let (sent, lock) = self.upload(&bucket, &share, input, &headers).await?;
+            (sent, Some(lock))
         };
         (share.size, share.etag) = (sent.size, Some(sent.etag.clone()));
         tracing::debug!(share = %share.id, size = sent.size, etag = sent.etag, "the object is there");
@@ -90,16 +199,26 @@ impl Lapse {
         self.history.uploaded(&share.id, sent.size, &sent.etag, &link)?;
         self.keep_clock(&bucket)?;
         share.links.push(link.clone());
+        self.changed(&share.id);
         self.tell_reach(&bucket, &share, &link);
         let state = share.state(bucket.clock().now());
         Ok(Shared { share, state, link, url })
     }
 
-    fn headers(&self, name: &str, inline: bool) -> Headers {
+    fn tell_left_out(&self, id: &ShareId, folder: &Folder) {
+        let what = match folder.left_out {
+            0 => return,
+            1 => "One thing in the folder isn't packed: it is".to_owned(),
+            count => format!("{count} things in the folder aren't packed: each is"),
+        };
+        self.notice(id, format!("{what} a link, a pipe or a device, and no file."));
+    }
+
+    fn headers(&self, id: &ShareId, name: &str, inline: bool) -> Headers {
         let (content_type, shows_safely) = content_type(name);
         if inline && !shows_safely {
             self.notice(
-                None,
+                id,
                 format!("«{name}» isn't of a kind that a browser shows safely, so its link downloads it."),
             );
         }
@@ -110,22 +229,33 @@ impl Lapse {
     async fn upload(
         &self,
         bucket: &Bucket,
-        share: &mut Share,
-        file: Option<&mut OpenFile>,
+        share: &Share,
+        input: Input,
         headers: &Headers,
     ) -> Result<(Sent, UploadLock)> {
         let lock = self.history.own_upload(&share.id)?;
+        let mut reins = self.uploads.begin(&share.id);
         self.history.add(share)?;
-        let sent = self.send(bucket, share, file, headers).await;
-        self.sink.emit(Event::UploadEnded);
+        self.changed(&share.id);
+        let mut sent = self.send(bucket, share, input, headers, &mut reins).await;
+        self.sink.emit(Event::UploadEnded { id: &share.id });
+        // From here on it can't be canceled, so one that was, whenever, is.
+        let is_canceled = reins.end();
+        if is_canceled {
+            sent = Err(canceled());
+        }
         if let Err(error) = &sent {
             // The whole object may have arrived all the same: with bytes of before and after, or unwanted.
-            if matches!(error.code, Code::FileChanged | Code::Interrupted)
+            if matches!(error.code, Code::FileChanged | Code::Interrupted | Code::Canceled)
                 && let Err(error) = bucket.delete(&share.key).await
             {
                 tracing::warn!(share = %share.id, code = error.code.as_str(), "a failed upload may have left its object");
             }
             self.history.set_failed(&share.id, &error.message)?;
+            if is_canceled {
+                self.history.set_hidden(&share.id, Timestamp::now())?;
+            }
+            self.changed(&share.id);
         }
         Ok((sent?, lock))
     }
@@ -134,36 +264,28 @@ impl Lapse {
         &self,
         bucket: &Bucket,
         share: &Share,
-        file: Option<&mut OpenFile>,
+        input: Input,
         headers: &Headers,
+        reins: &mut Reins<'_>,
     ) -> Result<Sent> {
         if bucket.profile().provider.makes_buckets {
             bucket.check_exists().await?;
         }
-        let size = file.as_ref().map(|file| file.fingerprint.size);
-        self.sink.emit(Event::UploadStarted { name: &share.name, size });
-        match file {
-            Some(file) => {
-                transfer::send_file(
-                    bucket,
-                    &share.key,
-                    headers,
-                    file,
-                    &self.sink,
-                    self.interrupted(),
-                )
-                .await
-            }
-            None => {
-                transfer::send_stream(
-                    bucket,
-                    &share.key,
-                    headers,
-                    &mut tokio::io::stdin(),
-                    &self.sink,
-                    self.interrupted(),
-                )
-                .await
+        let size = match &input {
+            Input::File(file) => Some(file.fingerprint.size),
+            Input::Bytes(bytes) => Some(bytes.len() as u64),
+            Input::Folder(_) | Input::Stdin => None,
+        };
+        self.sink.emit(Event::UploadStarted { id: &share.id, name: &share.name, size });
+        let progress = Arc::new(Progress::new(&share.id, &self.sink, &self.pacer));
+        let mut sending = Sending { bucket, key: &share.key, headers, progress: &progress, reins };
+        match input {
+            Input::File(file) => sending.file(&file).await,
+            Input::Bytes(bytes) => sending.stream(&mut bytes.as_ref(), None).await,
+            Input::Stdin => sending.stream(&mut tokio::io::stdin(), None).await,
+            Input::Folder(folder) => {
+                let most = folder.most_bytes();
+                sending.stream(&mut folder.pack(), Some(most)).await
             }
         }
     }
@@ -174,14 +296,16 @@ impl Lapse {
         let (seconds, limited_by) = allowed(expires, now, bucket)?;
         let end = now + jiff::SignedDuration::from_secs(i64::from(seconds));
         match limited_by {
-            Some(code @ Code::SignInEnds) => self.notice(
+            Some(code @ Code::SignInEnds) => self.notice_of_share(
+                &share.id,
                 Some(code),
                 format!(
                     "Your sign-in ends at {}; a link of {expires} would stop then.",
                     clock_time(end)
                 ),
             ),
-            Some(code @ Code::ProviderCap) => self.notice(
+            Some(code @ Code::ProviderCap) => self.notice_of_share(
+                &share.id,
                 Some(code),
                 format!(
                     "{} allows no longer link; it ends at {}.",
@@ -189,7 +313,8 @@ impl Lapse {
                     clock_time(end)
                 ),
             ),
-            Some(code) => self.notice(
+            Some(code) => self.notice_of_share(
+                &share.id,
                 Some(code),
                 "Your sign-in is temporary and doesn't say until when; the link may stop earlier."
                     .to_owned(),
@@ -209,21 +334,17 @@ impl Lapse {
 
     /// Where a link works is said before it is copied.
     fn tell_reach(&self, bucket: &Bucket, share: &Share, link: &Link) {
-        let (profile, host) = (bucket.profile(), &link.facts.host);
-        if !profile.is_local() {
-            return;
-        }
-        let text = if *host == profile.endpoint.authority {
-            "This link works only on this computer, while its store runs. To reach others, add a bucket: lapse profile add --help".to_owned()
-        } else if profile.answers_at(host) {
-            "This link works only in this local network, while this computer is in it. It isn't encrypted: who is in the network can read along.".to_owned()
-        } else {
-            format!(
+        let text = match Reach::of_link(bucket.profile(), link) {
+            Reach::Anywhere => return,
+            Reach::Computer if !bucket.profile().is_local() => "This link works only on this computer: its storage has an address that means another computer elsewhere.".to_owned(),
+            Reach::Computer => "This link works only on this computer, while its store runs. To reach others, add a bucket: lapse profile add --help".to_owned(),
+            Reach::Network => "This link works only in this local network, while this computer is in it. It isn't encrypted: who is in the network can read along.".to_owned(),
+            Reach::Nowhere => format!(
                 "This link names an address where the store doesn't listen any more, so it opens nowhere now. A new one: lapse extend {} --expires 1d",
                 share.id
-            )
+            ),
         };
-        self.notice(None, text);
+        self.notice_of_share(&share.id, None, text);
     }
 
     /// The link of a share that is alive, made again from its facts.
@@ -250,14 +371,19 @@ impl Lapse {
         self.history.add_link(&share.id, &link)?;
         self.keep_clock(&bucket)?;
         share.links.push(link.clone());
-        self.notice(None, "This is a new link; the one given before keeps its end.");
+        self.changed(&share.id);
+        self.notice_of_share(
+            &share.id,
+            None,
+            "This is a new link; the one given before keeps its end.",
+        );
         self.tell_reach(&bucket, &share, &link);
         let state = share.state(bucket.clock().now());
         Ok(Shared { share, state, link, url })
     }
 
     async fn alive(&self, id: &ShareId) -> Result<(Share, State, Bucket)> {
-        let share = self.history.find(id)?;
+        let share = self.find(id)?;
         let state = share.state(self.now_of(&share)?);
         if share.revoked_at.is_some() || !state.is_alive() {
             return Err(not_active(&share, &state));
@@ -267,30 +393,47 @@ impl Lapse {
     }
 }
 
-fn draft(bucket: &Bucket, source: &Source, file: Option<&OpenFile>, name: String) -> Share {
+fn draft(
+    id: ShareId,
+    bucket: &Bucket,
+    source: &Source,
+    file: Option<&Found>,
+    name: String,
+) -> Share {
     let profile = bucket.profile();
     let (key, origin) = match (source, file) {
         (Source::Object { key, .. }, _) => (key.clone(), Origin::Object),
-        (_, Some(file)) => (
+        (_, Some(Found::Folder(folder))) => (
+            object_key(&profile.prefix, &name),
+            Origin::Folder { path: folder.path.clone(), fingerprint: folder.fingerprint },
+        ),
+        (_, Some(Found::File(file))) => (
             object_key(&profile.prefix, &name),
             Origin::File { path: file.path.clone(), fingerprint: file.fingerprint },
         ),
         _ => (object_key(&profile.prefix, &name), Origin::Stdin),
     };
     Share {
-        id: ShareId::random(),
+        id,
         profile: profile.name.clone(),
         bucket: profile.bucket.clone(),
         key,
         name,
-        size: file.map_or(0, |file| file.fingerprint.size),
+        size: match (source, file) {
+            (_, Some(Found::File(file))) => file.fingerprint.size,
+            (_, Some(Found::Folder(folder))) => folder.fingerprint.size,
+            (Source::Bytes { bytes, .. }, _) => bytes.len() as u64,
+            _ => 0,
+        },
         etag: None,
         origin,
         created_at: Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default(),
         failed: None,
         revoked_at: None,
+        hidden: false,
+        cleaned: false,
         links: Vec::new(),
-        under_way: true,
+        under_way: UnderWay::Yes,
     }
 }
 
@@ -334,7 +477,7 @@ fn not_active(share: &Share, state: &State) -> Error {
     let what = match state {
         _ if share.revoked_at.is_some() => "was revoked".to_owned(),
         State::Expired => "has expired".to_owned(),
-        State::Uploading => "is still being uploaded".to_owned(),
+        State::Uploading | State::Paused => "is still being uploaded".to_owned(),
         State::Failed(reason) => format!("was never uploaded: {reason}"),
         State::Active | State::CutShort(_) | State::Revoked(_) | State::Unreachable(_) => {
             "has no link that lives".to_owned()

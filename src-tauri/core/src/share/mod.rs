@@ -3,12 +3,16 @@
 mod ask;
 mod clean_up;
 mod expiry;
+mod folder;
 mod make;
 mod name;
+mod reach;
 mod source;
 mod state;
+mod uploads;
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use data_encoding::BASE32_NOPAD;
@@ -19,9 +23,12 @@ pub use ask::{Known, Revoked};
 pub use expiry::Expiry;
 pub use make::{Request, Shared};
 pub(crate) use name::{content_type, disposition, object_key};
+pub use reach::Reach;
 pub use source::Source;
 pub(crate) use source::{Fingerprint, OpenFile, Origin};
+pub(crate) use state::UnderWay;
 pub use state::{Link, State, Unreachable};
+pub(crate) use uploads::{Reins, Uploads};
 
 use crate::storage::Seen;
 use crate::{Code, Error, Result};
@@ -32,7 +39,7 @@ pub struct ShareId(String);
 
 impl ShareId {
     /// A new one, at random.
-    pub(crate) fn random() -> Self {
+    pub fn random() -> Self {
         let mut text = random_step();
         text.truncate(10);
         Self(text)
@@ -117,8 +124,12 @@ pub struct Share {
     pub revoked_at: Option<Timestamp>,
     /// One for each signing, the oldest first.
     pub links: Vec<Link>,
+    /// Whether the person took it off the list.
+    pub(crate) hidden: bool,
+    /// Whether its object was deleted after its last link had ended.
+    pub(crate) cleaned: bool,
     /// Whether a live process is uploading it now.
-    pub(crate) under_way: bool,
+    pub(crate) under_way: UnderWay,
 }
 
 impl Share {
@@ -146,6 +157,14 @@ impl Share {
     /// The same as [`Self::link`], of a share with a link that lives.
     pub fn live_link(&self, now: Timestamp) -> Option<&Link> {
         self.link(now).filter(|link| link.facts.ends_at() > now)
+    }
+
+    /// The file or folder that it was made from, where it was one.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.origin {
+            Origin::File { path, .. } | Origin::Folder { path, .. } => Some(path),
+            Origin::Stdin | Origin::Object => None,
+        }
     }
 
     /// Whether Lapse may delete the object: only one that it made.
@@ -191,8 +210,10 @@ mod tests {
             created_at: now,
             failed: None,
             revoked_at: None,
+            hidden: false,
+            cleaned: false,
             links: (0..).zip(links).map(link).collect(),
-            under_way: false,
+            under_way: UnderWay::No,
         }
     }
 

@@ -3,16 +3,28 @@
 use std::fs::{File, Metadata};
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::folder::Folder;
 use crate::error::reason;
 use crate::{Code, Error, Result};
 
 /// What is to be shared.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// A file on this computer.
+    /// A file on this computer, or a folder: that is shared as one zip.
     File(PathBuf),
     /// Standard input.
     Stdin,
+    /// What a program holds in memory: a picture from the clipboard.
+    Bytes {
+        /// The name that recipients see when none is given.
+        name: String,
+        /// All of it.
+        bytes: Bytes,
+    },
     /// An object that is in a bucket already: only signed for, never copied or deleted.
     Object {
         /// The bucket.
@@ -37,12 +49,14 @@ impl Source {
     }
 
     /// The name that recipients see when none is given.
-    pub(crate) fn own_name(&self) -> String {
+    pub fn own_name(&self) -> String {
         match self {
+            Self::File(path) if path.is_dir() => Folder::zip_name(path),
             Self::File(path) => path
                 .file_name()
                 .map_or_else(|| "file".to_owned(), |name| name.to_string_lossy().into_owned()),
             Self::Stdin => "stdin".to_owned(),
+            Self::Bytes { name, .. } => name.clone(),
             Self::Object { key, .. } => {
                 key.rsplit('/').find(|step| !step.is_empty()).unwrap_or("file").to_owned()
             }
@@ -53,7 +67,16 @@ impl Source {
 /// What is remembered of where a share came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
-    File { path: PathBuf, fingerprint: Fingerprint },
+    File {
+        path: PathBuf,
+        fingerprint: Fingerprint,
+    },
+    /// A folder, and what was in it.
+    Folder {
+        path: PathBuf,
+        fingerprint: Fingerprint,
+    },
+    /// Standard input or memory: nothing that could be read again.
     Stdin,
     Object,
 }
@@ -68,7 +91,7 @@ pub(crate) struct Fingerprint {
 }
 
 impl Fingerprint {
-    fn of(metadata: &Metadata) -> Self {
+    pub(super) fn of(metadata: &Metadata) -> Self {
         let modified = metadata
             .modified()
             .ok()
@@ -93,32 +116,9 @@ pub(crate) struct OpenFile {
 
 impl OpenFile {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let unreadable = |error: std::io::Error| {
-            let (code, hint) = match error.kind() {
-                std::io::ErrorKind::NotFound => {
-                    (Code::FileMissing, "Check the name and the folder.")
-                }
-                std::io::ErrorKind::PermissionDenied => {
-                    (Code::FileUnreadable, "Ask its owner for the right to read it.")
-                }
-                _ => (Code::FileUnreadable, "Check the file and the disk, then try again."),
-            };
-            let what = if code == Code::FileMissing {
-                format!("there is no file {}", quoted(path))
-            } else {
-                format!("can't read {}: {}", quoted(path), reason(&error))
-            };
-            Error::new(code, what, hint).caused_by(error)
-        };
+        let unreadable = |error| unreadable(path, error);
         // Looked at before it is opened: opening a pipe or a device could wait for ever.
         let metadata = std::fs::metadata(path).map_err(unreadable)?;
-        if metadata.is_dir() {
-            return Err(Error::new(
-                Code::NotAFile,
-                format!("{} is a folder", quoted(path)),
-                "Folders can't be shared yet: pack it first (zip -r) and share the archive.",
-            ));
-        }
         if !metadata.is_file() {
             return Err(Error::new(
                 Code::NotAFile,
@@ -152,6 +152,15 @@ impl OpenFile {
         }
     }
 
+    pub(crate) fn changed_since(&self, shared_at: Timestamp) -> Error {
+        let day = shared_at.to_zoned_datetime(TimeZone::system()).date();
+        Error::new(
+            Code::FileChanged,
+            format!("{} changed since it was shared ({day})", quoted(&self.path)),
+            "Share it as it is now, if that is what you want to give.",
+        )
+    }
+
     pub(crate) fn changed(&self) -> Error {
         Error::new(
             Code::FileChanged,
@@ -161,12 +170,28 @@ impl OpenFile {
     }
 }
 
+pub(super) fn unreadable(path: &Path, error: std::io::Error) -> Error {
+    let (code, hint) = match error.kind() {
+        std::io::ErrorKind::NotFound => (Code::FileMissing, "Check the name and the folder."),
+        std::io::ErrorKind::PermissionDenied => {
+            (Code::FileUnreadable, "Ask its owner for the right to read it.")
+        }
+        _ => (Code::FileUnreadable, "Check the file and the disk, then try again."),
+    };
+    let what = if code == Code::FileMissing {
+        format!("there is no file {}", quoted(path))
+    } else {
+        format!("can't read {}: {}", quoted(path), reason(&error))
+    };
+    Error::new(code, what, hint).caused_by(error)
+}
+
 /// How much a read of one byte gives.
 fn read_one(mut file: &File) -> std::io::Result<usize> {
     std::io::Read::read(&mut file, &mut [0])
 }
 
 /// A path on one line, whatever is in it.
-fn quoted(path: &Path) -> String {
+pub(super) fn quoted(path: &Path) -> String {
     format!("«{}»", path.to_string_lossy().escape_debug())
 }

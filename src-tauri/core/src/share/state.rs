@@ -22,6 +22,16 @@ pub struct Link {
     pub checked: Option<(Timestamp, Seen)>,
 }
 
+/// Whether a share's bytes are on their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnderWay {
+    /// No living process sends them.
+    No,
+    Yes,
+    /// This process sends them, once it is told to go on.
+    Paused,
+}
+
 /// Why a link that should work doesn't.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unreachable {
@@ -42,6 +52,8 @@ pub enum Unreachable {
 pub enum State {
     /// A process is sending it.
     Uploading,
+    /// This process sends it, once the person lets it go on.
+    Paused,
     /// The upload ended before its time.
     Failed(String),
     /// The link lives.
@@ -61,6 +73,7 @@ impl State {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Uploading => "uploading",
+            Self::Paused => "paused",
             Self::Failed(_) => "failed",
             Self::Active => "active",
             Self::CutShort(_) => "cut_short",
@@ -92,10 +105,12 @@ impl Share {
             return State::Failed(reason.clone());
         }
         if self.links.is_empty() {
-            return if self.under_way {
-                State::Uploading
-            } else {
-                State::Failed("the upload was interrupted; share the file again".to_owned())
+            return match self.under_way {
+                UnderWay::Paused => State::Paused,
+                UnderWay::Yes => State::Uploading,
+                UnderWay::No => {
+                    State::Failed("the upload was interrupted; share the file again".to_owned())
+                }
             };
         }
         let Some(link) = self.live_link(now) else { return State::Expired };

@@ -5,7 +5,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::{Bucket, http};
 use crate::clock::is_of_s3;
-use crate::profile::Profile;
+use crate::profile::{LOCAL, Profile};
 use crate::{Code, Error};
 
 /// The end of an error that the SDK gave, whatever the operation.
@@ -88,11 +88,18 @@ impl Bucket {
                 Some("InsufficientStorage" | "StorageFull" | "XMinioStorageFull" | "QuotaExceeded"),
                 _,
             )
-            | (_, 507) => Error::new(
-                Code::DiskFull,
-                format!("{} has no room left", self.host()),
-                "Make room there (the local store is on this computer's disk), then try again.",
-            ),
+            | (_, 507) => {
+                let (place, there) = if self.profile.name == LOCAL {
+                    ("this computer's disk", "on it")
+                } else {
+                    (self.host(), "there")
+                };
+                Error::new(
+                    Code::DiskFull,
+                    format!("{place} has no room left"),
+                    format!("Make room {there}, then try again."),
+                )
+            }
             (Some(code), _) if code != "NotFound" => Error::new(
                 Code::Storage,
                 format!("{} refused to {act}: {}", self.host(), code.escape_debug()),

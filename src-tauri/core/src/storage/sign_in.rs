@@ -141,6 +141,13 @@ async fn chain(profile: &Profile, name: Option<&str>) -> Result<Keys> {
     let config = loader.load().await;
     let failed = |reason: String| {
         let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+        if reason.contains("SSO token") {
+            return Error::new(
+                Code::SignIn,
+                format!("{told} is signed out: its single sign-on has ended, or wasn't done yet"),
+                "Sign in with «aws sso login» in a terminal, then try again.",
+            );
+        }
         Error::new(
             Code::SignIn,
             format!("{told} gives no keys: {}", reason.trim_end_matches('.')),
@@ -195,7 +202,12 @@ pub(crate) fn keychain_error(failure: Failure) -> Error {
         Failure::WrongPassphrase => (
             Code::Passphrase,
             "the passphrase doesn't open the file of keys".to_owned(),
-            "Correct the passphrase in the file that LAPSE_PASSPHRASE_FILE names.".to_owned(),
+            "Give the one that the file was made with (where LAPSE_PASSPHRASE_FILE names a file, correct that).".to_owned(),
+        ),
+        Failure::NoPassphrase => (
+            Code::KeychainLocked,
+            "the file of keys is locked".to_owned(),
+            "Give its passphrase: in the window's settings, or in a file of mode 0600 that LAPSE_PASSPHRASE_FILE names.".to_owned(),
         ),
         Failure::Unsafe { .. } => (
             Code::Passphrase,

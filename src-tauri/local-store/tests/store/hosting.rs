@@ -93,6 +93,7 @@ async fn crashed_host_is_no_host() {
         endpoint: crashed.endpoint,
         lan: None,
         background: false,
+        embedded: false,
     };
     assert_eq!(host_of(&store).unwrap(), Some(expected));
     running.stop().await;

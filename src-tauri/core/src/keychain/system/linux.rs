@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::sync::Arc;
 
+use secret_service::blocking::{Collection, SecretService};
+use secret_service::{EncryptionType, Error};
 use zbus_secret_service_keyring_store::Store;
 
 use crate::keychain::Failure;
@@ -17,6 +19,34 @@ pub(super) fn open() -> Result<Arc<Store>, Failure> {
             error => error.to_string(),
         })
     })
+}
+
+/// Whether the collection where our secrets go is open.
+pub(super) fn look() -> Result<(), Failure> {
+    check(|_| Ok(()))
+}
+
+/// The same, after the service's own prompt.
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the method by its name is of one lifetime only"
+)]
+pub(super) fn unlock() -> Result<(), Failure> {
+    check(|collection| collection.unlock())
+}
+
+fn check(first: impl FnOnce(&Collection) -> Result<(), Error>) -> Result<(), Failure> {
+    // No secret crosses in this session, so it needs no key of its own.
+    let service = SecretService::connect(EncryptionType::Plain)
+        .map_err(|error| Failure::Absent(plain(&error)))?;
+    let failed = |error: Error| match error {
+        Error::NoResult => no_access(&error),
+        Error::Locked | Error::Prompt => Failure::Locked,
+        error => failure(&error),
+    };
+    let collection = service.get_default_collection().map_err(failed)?;
+    first(&collection).map_err(failed)?;
+    if collection.is_locked().map_err(failed)? { Err(Failure::Locked) } else { Ok(()) }
 }
 
 pub(super) fn modifiers(label: &str) -> HashMap<&str, &str> {

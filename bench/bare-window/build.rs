@@ -1,0 +1,5 @@
+//! What Tauri asks for.
+
+fn main() {
+    tauri_build::build();
+}

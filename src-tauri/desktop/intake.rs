@@ -1,0 +1,297 @@
+//! What comes in to be shared: files dropped, chosen, pasted or named on the command line.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt as _, stream};
+use lapse_core::share::{Request, ShareId, Shared, Source, State};
+use lapse_core::{Code, Error, Lapse};
+use tauri::{AppHandle, Manager as _};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::commands::Answer;
+use crate::shell::Shell;
+use crate::tell::{change, not_shared};
+use crate::wire::Change;
+use crate::{rows, window};
+
+/// Uploads at once; the others wait.
+const AT_ONCE: usize = 4;
+/// A drop of many files is told of no more often than this.
+const PULSE: Duration = Duration::from_millis(250);
+
+/// Files on their way.
+pub(crate) struct Intake {
+    turns: Semaphore,
+    waiting: AtomicU32,
+    batches: Mutex<Vec<Arc<Batch>>>,
+    /// Files that were named at the start, until the page listens.
+    first: Mutex<Vec<PathBuf>>,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self {
+            turns: Semaphore::new(AT_ONCE),
+            waiting: AtomicU32::new(0),
+            batches: Mutex::default(),
+            first: Mutex::default(),
+        }
+    }
+}
+
+/// What came in together.
+struct Batch {
+    /// The shares' ids, in the order in which the files came.
+    ids: Vec<ShareId>,
+    /// Whether the person took it back.
+    is_off: AtomicBool,
+}
+
+/// Shares paths that the system gave: each as it is, a folder as one zip.
+pub(crate) fn take_paths(app: &AppHandle, paths: Vec<PathBuf>) {
+    take(app, paths.into_iter().map(Source::File).collect());
+}
+
+/// Shares the files that were named at the start.
+pub(crate) fn take_first(app: &AppHandle) {
+    let shell = app.state::<Shell>();
+    let first =
+        std::mem::take(&mut *shell.intake.first.lock().unwrap_or_else(PoisonError::into_inner));
+    take_paths(app, first);
+}
+
+/// Shares what came in together: their links are put on the clipboard together.
+pub(crate) fn take(app: &AppHandle, sources: Vec<Source>) {
+    if sources.is_empty() {
+        return;
+    }
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move { batch(&app, sources).await });
+}
+
+async fn batch(app: &AppHandle, sources: Vec<Source>) {
+    let shell = app.state::<Shell>();
+    let lapse = match shell.lapse() {
+        Ok(lapse) => lapse,
+        Err(failure) => {
+            let name = sources.first().map(Source::own_name).unwrap_or_default();
+            not_shared(app, name, failure);
+            return;
+        }
+    };
+    let batch = shell.intake.begin(app, sources.len());
+    let count = sources.len();
+    let sharing = sources.into_iter().enumerate().map(|(place, source)| {
+        let (lapse, batch) = (&lapse, &batch);
+        async move { (place, source.own_name(), one(app, lapse, batch, place, source).await) }
+    });
+    let mut sharing = stream::iter(sharing).buffer_unordered(AT_ONCE);
+    let mut given = Given::default();
+    let mut done = 0;
+    while let Some((place, name, shared)) = sharing.next().await {
+        done += 1;
+        match shared {
+            // It was too late to cancel it.
+            Ok(Some(shared)) if batch.is_off() => {
+                withdraw(app, &lapse, &name, &shared.share.id).await;
+            }
+            Ok(Some(shared)) => given.add(&shell, place, shared),
+            Ok(None) => {}
+            Err(error) if matches!(error.code, Code::Interrupted | Code::Canceled) => {}
+            Err(error) => not_shared(app, name, error),
+        }
+        let is_due = done == count || given.told.is_none_or(|told| told.elapsed() >= PULSE);
+        if is_due && !batch.is_off() {
+            given.tell(app, &shell, &lapse);
+        }
+    }
+    shell.intake.end(&batch);
+    lapse.clean_up(None).await;
+}
+
+async fn withdraw(app: &AppHandle, lapse: &Lapse, name: &str, id: &ShareId) {
+    if let Err(error) = lapse.revoke(id).await {
+        // Its row stands in the list, where it can be tried again.
+        not_shared(app, name.to_owned(), error);
+    }
+}
+
+/// Takes back what came in together with any of these shares: what waits isn't begun, what is under way is canceled.
+/// Gives the shares that have links, for the caller to revoke.
+pub(crate) async fn call_off(app: &AppHandle, ids: Vec<ShareId>) -> Vec<ShareId> {
+    let shell = app.state::<Shell>();
+    let (Ok(lapse), batches) = (shell.lapse(), shell.intake.call_off(&ids)) else { return ids };
+    let mut ids: BTreeSet<ShareId> = ids.into_iter().collect();
+    for id in batches.iter().flat_map(|batch| &batch.ids) {
+        // One that doesn't run hasn't begun or has ended.
+        let is_canceled = lapse.cancel(id).await.is_ok();
+        if !is_canceled && lapse.show(id).is_ok_and(|known| known.state.is_alive()) {
+            ids.insert(id.clone());
+        }
+    }
+    ids.into_iter().collect()
+}
+
+/// Shares once more what a share was made from; the failed row of an upload makes room for the new one.
+pub(crate) async fn again(app: &AppHandle, id: &ShareId, changed_too: bool) -> Answer<()> {
+    let shell = app.state::<Shell>();
+    let lapse = shell.lapse()?;
+    let failed = matches!(lapse.show(id)?.state, State::Failed(_));
+    shell.intake.wait(app, 1);
+    let turn = shell.intake.turn(app).await;
+    let shared = lapse.share_again(id, None, changed_too).await;
+    drop(turn);
+    let shared = match shared {
+        Err(error) if matches!(error.code, Code::Interrupted | Code::Canceled) => return Ok(()),
+        shared => shared?,
+    };
+    if failed {
+        lapse.hide(id)?;
+    }
+    let mut given = Given::default();
+    given.add(&shell, 0, shared);
+    given.tell(app, &shell, &lapse);
+    Ok(())
+}
+
+/// `None`: it wasn't begun, since it isn't wanted any more or Lapse ends.
+async fn one(
+    app: &AppHandle,
+    lapse: &Lapse,
+    batch: &Batch,
+    place: usize,
+    source: Source,
+) -> Result<Option<Shared>, Error> {
+    let shell = app.state::<Shell>();
+    let turn = shell.intake.turn(app).await;
+    if batch.is_off() || lapse.is_interrupted() {
+        return Ok(None);
+    }
+    let request = Request { source, name: None, expires: None, inline: false, profile: None };
+    let shared = lapse.share_as(batch.ids[place].clone(), request).await;
+    drop(turn);
+    shared.map(Some)
+}
+
+impl Batch {
+    fn is_off(&self) -> bool {
+        self.is_off.load(Ordering::Relaxed)
+    }
+}
+
+impl Intake {
+    /// Keeps files that were named at the start for [`take_first`].
+    pub(crate) fn keep_first(&self, files: Vec<PathBuf>) {
+        *self.first.lock().unwrap_or_else(PoisonError::into_inner) = files;
+    }
+
+    fn batches(&self) -> MutexGuard<'_, Vec<Arc<Batch>>> {
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, app: &AppHandle, count: usize) -> Arc<Batch> {
+        self.wait(app, count);
+        let ids = (0..count).map(|_| ShareId::random()).collect();
+        let batch = Arc::new(Batch { ids, is_off: AtomicBool::new(false) });
+        self.batches().push(Arc::clone(&batch));
+        batch
+    }
+
+    fn end(&self, batch: &Arc<Batch>) {
+        self.batches().retain(|other| !Arc::ptr_eq(other, batch));
+    }
+
+    /// What is still under way together with any of these shares, none of which is wanted any more.
+    fn call_off(&self, ids: &[ShareId]) -> Vec<Arc<Batch>> {
+        let batches = self.batches();
+        let met = batches.iter().filter(|batch| batch.ids.iter().any(|id| ids.contains(id)));
+        let met: Vec<_> = met.cloned().collect();
+        for batch in &met {
+            batch.is_off.store(true, Ordering::Relaxed);
+        }
+        met
+    }
+
+    fn wait(&self, app: &AppHandle, count: usize) {
+        let more = rows::count(count);
+        let count = self.waiting.fetch_add(more, Ordering::Relaxed) + more;
+        change(app, Change::Waiting { count });
+    }
+
+    /// One of those that wait begins, and holds its place until this is dropped.
+    async fn turn(&self, app: &AppHandle) -> Option<SemaphorePermit<'_>> {
+        // It isn't closed as long as the app lives.
+        let turn = self.turns.acquire().await.ok();
+        let count = self.waiting.fetch_sub(1, Ordering::Relaxed) - 1;
+        change(app, Change::Waiting { count });
+        turn
+    }
+
+    /// Files that haven't begun.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+/// Links of what came in together, in the order in which it came.
+#[derive(Default)]
+struct Given {
+    links: BTreeMap<usize, Shared>,
+    /// What must be known of them, each sentence once.
+    notices: Vec<String>,
+    copied: String,
+    told: Option<Instant>,
+}
+
+impl Given {
+    fn add(&mut self, shell: &Shell, place: usize, shared: Shared) {
+        for notice in shell.bridge.take_notices(&shared.share.id) {
+            if !self.notices.contains(&notice) {
+                self.notices.push(notice);
+            }
+        }
+        self.links.insert(place, shared);
+    }
+
+    fn tell(&mut self, app: &AppHandle, shell: &Shell, lapse: &Lapse) {
+        if self.links.is_empty() {
+            return;
+        }
+        let mut notices = self.notices.clone();
+        let copied = match self.copy(shell, lapse) {
+            Ok(copied) => copied,
+            Err(error) => {
+                notices.push(error.to_string());
+                false
+            }
+        };
+        let mut shares = self.links.values().map(|shared| &shared.share.id);
+        if let (Some(only), None) = (shares.next(), shares.next()) {
+            // What is said of one link says until when it lasts, which its row knows.
+            let (shares, gone) = shell.rows(&BTreeSet::from([only.clone()]));
+            change(app, Change::Shares { shares, gone });
+        }
+        let ids = self.links.values().map(|shared| shared.share.id.to_string()).collect();
+        change(app, Change::Shared { ids, copied, notices, hidden: window::is_hidden(app) });
+        self.told = Some(Instant::now());
+    }
+
+    /// One link a line. Once the person has copied something else, theirs stays.
+    fn copy(&mut self, shell: &Shell, lapse: &Lapse) -> Result<bool, Error> {
+        let wanted = lapse.preferences()?.window.copy_links;
+        let theirs = !self.copied.is_empty() && !shell.clipboard.holds(&self.copied);
+        if !wanted || theirs {
+            return Ok(false);
+        }
+        let urls: Vec<&str> =
+            self.links.values().map(|shared| shared.url.expose().as_str()).collect();
+        let text = urls.join("\n");
+        shell.clipboard.set(&text)?;
+        self.copied = text;
+        Ok(true)
+    }
+}

@@ -1,0 +1,13 @@
+//! The window and its package.
+
+mod closing;
+mod keychain;
+mod names;
+mod network;
+mod others;
+mod package;
+mod paste;
+mod sharing;
+mod starts;
+mod storage;
+mod troubles;

@@ -18,8 +18,8 @@ use crate::tell::{change, not_shared};
 use crate::wire::Change;
 use crate::{rows, window};
 
-/// Uploads at once; the others wait.
-const AT_ONCE: usize = 4;
+/// Uploads at once; the others wait. Few enough that their rows leave the list in sight.
+const AT_ONCE: usize = 8;
 /// A drop of many files is told of no more often than this.
 const PULSE: Duration = Duration::from_millis(250);
 
@@ -30,6 +30,8 @@ pub(crate) struct Intake {
     batches: Mutex<Vec<Arc<Batch>>>,
     /// Files that were named at the start, until the page listens.
     first: Mutex<Vec<PathBuf>>,
+    /// Uploads that were cut off and are gone on with, or wait for their turn to be.
+    own: Mutex<BTreeSet<ShareId>>,
 }
 
 impl Default for Intake {
@@ -39,6 +41,7 @@ impl Default for Intake {
             waiting: AtomicU32::new(0),
             batches: Mutex::default(),
             first: Mutex::default(),
+            own: Mutex::default(),
         }
     }
 }
@@ -158,6 +161,54 @@ pub(crate) async fn again(app: &AppHandle, id: &ShareId, changed_too: bool) -> A
     Ok(())
 }
 
+/// Goes on with an upload that no program sends.
+pub(crate) async fn carry_on(app: &AppHandle, id: &ShareId) -> Answer<()> {
+    let shell = app.state::<Shell>();
+    let lapse = shell.lapse()?;
+    shell.intake.wait(app, 1);
+    let turn = shell.intake.turn(app).await;
+    let shared = lapse.carry_on(id).await;
+    drop(turn);
+    let shared = match shared {
+        Err(error) if matches!(error.code, Code::Interrupted | Code::Canceled) => return Ok(()),
+        shared => shared?,
+    };
+    let mut given = Given::default();
+    given.add(&shell, 0, shared);
+    given.tell(app, &shell, &lapse);
+    Ok(())
+}
+
+/// How often it is looked for uploads that nobody sends.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Goes on with uploads that were cut off, until the app ends: of an earlier start, of another program, and of a
+/// storage that was away for longer. Those that the person paused wait for them.
+pub(crate) async fn go_on(app: AppHandle) {
+    let shell = app.state::<Shell>();
+    loop {
+        let unfinished = shell.lapse().ok().and_then(|lapse| lapse.unfinished().ok());
+        for upload in unfinished.into_iter().flatten() {
+            let id = upload.share.id.clone();
+            let Ok(lapse) = shell.lapse() else { break };
+            let waits = upload.can_go_on
+                && !upload.paused
+                && lapse.show(&id).is_ok_and(|known| known.state == State::Paused);
+            if waits && !lapse.is_interrupted() && shell.intake.own(&id) {
+                let app = app.clone();
+                tauri::async_runtime::spawn(async move {
+                    // Why it doesn't go on stands in its row.
+                    if let Err(failure) = carry_on(&app, &id).await {
+                        tracing::info!(code = failure.code, "an upload waits on");
+                    }
+                    app.state::<Shell>().intake.disown(&id);
+                });
+            }
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
 /// `None`: it wasn't begun, since it isn't wanted any more or Lapse ends.
 async fn one(
     app: &AppHandle,
@@ -191,6 +242,15 @@ impl Intake {
 
     fn batches(&self) -> MutexGuard<'_, Vec<Arc<Batch>>> {
         self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an upload that was cut off, unless it was taken before.
+    fn own(&self, id: &ShareId) -> bool {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone())
+    }
+
+    fn disown(&self, id: &ShareId) {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
     fn begin(&self, app: &AppHandle, count: usize) -> Arc<Batch> {

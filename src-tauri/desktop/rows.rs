@@ -36,6 +36,8 @@ impl From<&Known> for wire::Share {
             size: bytes(share.size),
             profile: share.profile.clone(),
             state: wire::State::from(&known.state),
+            arrived: bytes(share.arrived),
+            trouble: share.trouble.clone(),
             reach: known.reach.into(),
             created_at: millis(share.created_at),
             signed_at: link.map(|link| millis(link.facts.signed_at)),

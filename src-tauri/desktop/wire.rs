@@ -79,6 +79,10 @@ pub struct Share {
     pub profile: String,
     /// What is true of it.
     pub state: State,
+    /// Bytes of an upload that isn't over which the storage is known to have.
+    pub arrived: f64,
+    /// Why its upload waits.
+    pub trouble: Option<String>,
     /// From where its link opens.
     pub reach: Reach,
     /// When it was made.

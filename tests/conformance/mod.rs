@@ -20,5 +20,6 @@ mod clock;
 mod expiry;
 mod forgery;
 mod kill;
+mod resume;
 mod state;
 mod storage;

@@ -42,7 +42,6 @@ fn links_live_on_when_the_window_is_closed_and_uploads_are_asked_about() {
 
     std::fs::write(&config, "").unwrap();
     window.start();
-    window.press("Retry the upload of large.bin");
     window.copied_link().get().assert_gives(&bytes(24 << 20), "large.bin");
     window.kill();
 }

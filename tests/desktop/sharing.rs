@@ -85,7 +85,7 @@ fn a_drop_that_is_taken_back_shares_no_more_of_it() {
     std::fs::write(lapse.home().join("config.toml"), "upload_limit = 262144\n").unwrap();
     let window = Window::of(lapse, &[] as &[&str]);
     let mut files = vec![window.lapse.file("first.txt", "first")];
-    files.extend((0..8).map(|n| window.lapse.file(format!("large {n}.bin"), bytes(8 << 20))));
+    files.extend((0..16).map(|n| window.lapse.file(format!("large {n}.bin"), bytes(4 << 20))));
     window.drop_files(&files);
     let link = window.copied_link();
     window.wait_for("Uploading");

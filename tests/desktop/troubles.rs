@@ -36,6 +36,65 @@ fn a_storage_that_is_away_at_the_start_is_told_and_comes_back() {
     window.wait_until_gone("Failed");
 }
 
+/// A window whose uploads go to a server by a way that can be cut, at 8 MiB a second.
+fn slow_window() -> (Window, Relay) {
+    let mut lapse = Lapse::with_keychain("present");
+    let place = Server::SeaweedFs.place();
+    let way = Relay::before(&place.user.endpoint);
+    let mut through = place.clone();
+    through.user.endpoint = way.url();
+    lapse.add_profile("work", &through).success();
+    lapse.keep_place(place);
+    let config = lapse.home().join("config.toml");
+    let profiles = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("upload_limit = 8388608\n{profiles}")).unwrap();
+    (Window::of(lapse, &[] as &[&str]), way)
+}
+
+/// Waits until so many percent of the only upload are sent.
+fn wait_for_percent(window: &Window, least: u32) {
+    window.waited("some of the upload", || {
+        let text = window.text();
+        let percent = text.split_once("Uploading ")?.1.split_once('%')?.0.trim().parse().ok();
+        percent.filter(|percent: &u32| *percent >= least)
+    });
+}
+
+#[test]
+fn an_upload_waits_for_a_storage_that_goes_away_and_goes_on_when_it_is_back() {
+    let (window, mut way) = slow_window();
+    let content = bytes(96 << 20);
+    window.drop_files(&[window.lapse.file("large.bin", &content)]);
+    wait_for_percent(&window, 40);
+    way.cut();
+    window.wait_for("Waiting");
+    window.wait_for("can't be reached");
+    way.mend();
+    window.copied_link().get().assert_gives(&content, "large.bin");
+    assert_eq!(window.lapse.keys().len(), 1);
+}
+
+#[test]
+fn an_upload_of_a_window_that_was_killed_goes_on_at_its_next_start_unless_it_was_paused() {
+    let (mut window, _way) = slow_window();
+    let content = bytes(96 << 20);
+    window.drop_files(&[window.lapse.file("large.bin", &content)]);
+    wait_for_percent(&window, 40);
+    window.kill();
+    let upload = window.lapse.run(["uploads", "--json"]).success().json();
+    assert_eq!((&upload["state"], &upload["can_go_on"]), (&"paused".into(), &true.into()));
+    window.start();
+    wait_for_percent(&window, 40);
+    window.press("Pause upload");
+    window.wait_for("Paused at");
+    window.kill();
+    window.start();
+    window.wait_for("Paused at");
+    window.press("Resume upload");
+    window.copied_link().get().assert_gives(&content, "large.bin");
+    assert_eq!(window.lapse.keys().len(), 1);
+}
+
 /// What a statement gives.
 fn sql(database: &Path, statement: &str) -> String {
     let script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); \

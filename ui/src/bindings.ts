@@ -56,6 +56,14 @@ profile: string,
  */
 state: State, 
 /**
+ * Bytes of an upload that isn't over which the storage is known to have.
+ */
+arrived: number, 
+/**
+ * Why its upload waits.
+ */
+trouble: string | null, 
+/**
  * From where its link opens.
  */
 reach: Reach, 

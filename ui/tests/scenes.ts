@@ -79,6 +79,8 @@ export function share(
     has_file: true,
     revocable: true,
     other_links: 0,
+    arrived: 0,
+    trouble: null,
     ...more,
   };
 }

@@ -57,6 +57,26 @@ pub(crate) enum Command {
         #[arg(required = true)]
         ids: Vec<ShareId>,
     },
+    /// List uploads that aren't over
+    Uploads(UploadsArgs),
+    /// Let uploads wait (all that run, if no ID is given), whichever program sends them
+    Pause {
+        /// The shares' ids, or their beginnings
+        ids: Vec<ShareId>,
+    },
+    /// Go on with uploads that were paused or cut off (all of them, if no ID is given) and print their links
+    Resume {
+        /// The shares' ids, or their beginnings
+        ids: Vec<ShareId>,
+        #[command(flatten)]
+        copy: Copy,
+    },
+    /// End uploads and take away what arrived of them
+    Cancel {
+        /// The shares' ids, or their beginnings
+        #[arg(required = true)]
+        ids: Vec<ShareId>,
+    },
     /// Where shares go: buckets and how to sign in
     Profile {
         #[command(subcommand)]
@@ -93,6 +113,16 @@ pub(crate) struct ShareArgs {
     pub(crate) profile: Option<String>,
     #[command(flatten)]
     pub(crate) copy: Copy,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct UploadsArgs {
+    /// Take away what is left at the storage of uploads that were given up; list those of others under the prefix
+    #[arg(long)]
+    pub(crate) clean: bool,
+    /// The profile whose prefix is looked through for those of others, instead of the one in use
+    #[arg(long, requires = "clean")]
+    pub(crate) profile: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, clap::Args)]

@@ -66,26 +66,28 @@ async fn run(command: Command, output: Output) -> Result<Outcome, Error> {
         Error::new(Code::Disk, "lapse can't find its own program", "Call it by its full path.")
             .caused_by(error)
     })?;
+    let screen = Arc::new(progress::Screen::new(output.is_json()));
     let lapse = Lapse::open(Options {
         home: Home::from_env()?,
         keychain: KeychainChoice::FromEnv,
         store_host: StoreHost::Program(program),
-        sink: Arc::new(progress::Screen::new(output.is_json())),
+        sink: screen.clone(),
     })?;
     if let Command::Store { command: args::Store::Run { background } } = command {
         return commands::store::run(&lapse, output, background).await;
     }
-    let uploads = matches!(command, Command::Share(_));
-    let mut work = std::pin::pin!(commands::run(&lapse, output, command));
+    let uploads = matches!(command, Command::Share(_) | Command::Resume { .. });
+    let mut work = std::pin::pin!(commands::run(&lapse, output, &screen, command));
     tokio::select! {
         outcome = &mut work => outcome,
         () = commands::store::told_to_stop() => {
-            lapse.interrupt();
-            // An upload gives its parts up; anything else is simply dropped.
+            let paused = lapse.pause_all()?;
+            // What can't be gone on with gives its parts up; anything else is simply dropped.
             if uploads {
                 let _ = tokio::time::timeout(CLEARING_UP, work).await;
             }
-            Err(Error::new(Code::Interrupted, "stopped", "`lapse list` shows what was done before."))
+            screen.end();
+            Err(commands::uploads::stopped(&lapse, &paused))
         }
     }
 }

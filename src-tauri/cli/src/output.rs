@@ -234,7 +234,10 @@ pub(crate) fn sentence(known: &Known) -> String {
     };
     match &known.state {
         State::Uploading => "being uploaded".to_owned(),
-        State::Paused => "waits to be sent on".to_owned(),
+        State::Paused => {
+            let why = known.share.trouble.as_ref().map(|trouble| format!("{trouble}; "));
+            format!("{}go on with: lapse resume {}", why.unwrap_or_default(), known.share.id)
+        }
         State::Failed(reason) => reason.clone(),
         State::Active => format!("ends {end}, {checked}"),
         State::CutShort(Code::SignInEnds) => {

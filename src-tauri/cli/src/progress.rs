@@ -1,54 +1,163 @@
-//! Draws what core tells: a bar while a file goes up, notices, and the lines of a check. On standard
-//! error, and the bar only on a terminal.
+//! Draws what core tells: a bar for each file that goes up and one for all, notices, and the lines of a check. On
+//! standard error, and bars only on a terminal.
 
+use std::collections::HashMap;
 use std::io::Write as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use lapse_core::event::{Event, Sink};
+use lapse_core::share::ShareId;
 
 use crate::output;
+
+/// Files with a bar of their own at once; the others are in the bar for all.
+const MOST_BARS: usize = 6;
+/// An upload that sends nothing is drawn this often, so that its speed falls.
+const TICK: Duration = Duration::from_millis(500);
 
 /// The terminal as a sink.
 pub(crate) struct Screen {
     json: bool,
-    bar: Mutex<Option<ProgressBar>>,
+    drawn: MultiProgress,
+    uploads: Mutex<Uploads>,
+}
+
+#[derive(Default)]
+struct Uploads {
+    running: HashMap<ShareId, Upload>,
+    /// Where there are several files.
+    all: Option<All>,
+}
+
+struct Upload {
+    name: String,
+    sent: u64,
+    size: u64,
+    bar: Option<ProgressBar>,
+}
+
+struct All {
+    bar: ProgressBar,
+    /// Files that are done, of how many.
+    done: usize,
+    count: usize,
+    /// Bytes of files that are done.
+    bytes: u64,
 }
 
 impl Screen {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json, bar: Mutex::new(None) }
+        Self { json, drawn: MultiProgress::new(), uploads: Mutex::default() }
     }
 
-    fn set_bar(&self, bar: Option<ProgressBar>) {
-        let old =
-            std::mem::replace(&mut *self.bar.lock().unwrap_or_else(PoisonError::into_inner), bar);
-        if let Some(old) = old {
-            old.finish_and_clear();
+    fn uploads(&self) -> MutexGuard<'_, Uploads> {
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn draws(&self) -> bool {
+        output::is_terminal() && !self.json
+    }
+
+    /// So many files will be sent, so many bytes in all.
+    pub(crate) fn expect(&self, count: usize, bytes: u64) {
+        if self.draws() && count > 1 {
+            let bar = self.drawn.add(ProgressBar::new(bytes));
+            bar.set_style(style(
+                "{msg}  {bar:24} {percent:>3} %  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left",
+            ));
+            bar.set_message(format!("0 of {count} files"));
+            bar.enable_steady_tick(TICK);
+            self.uploads().all = Some(All { bar, done: 0, count, bytes: 0 });
         }
+    }
+
+    /// No bar is drawn any more.
+    pub(crate) fn end(&self) {
+        if let Some(all) = self.uploads().all.take() {
+            all.bar.finish_and_clear();
+        }
+    }
+
+    /// Prints something while no bar is in its way.
+    pub(crate) fn around<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.drawn.suspend(print)
     }
 
     fn say(&self, text: &str) {
         if !self.json {
             // Nobody may be reading; that is no reason to fail.
-            let _ = writeln!(std::io::stderr(), "{text}");
+            let _ = self.around(|| writeln!(std::io::stderr(), "{text}"));
+        }
+    }
+
+    fn started(&self, id: &ShareId, name: &str, size: Option<u64>) {
+        let mut uploads = self.uploads();
+        let drawn = uploads.running.values().filter(|upload| upload.bar.is_some()).count();
+        let bar = (drawn < MOST_BARS).then(|| {
+            let bar = bar(size);
+            bar.set_message(name.to_owned());
+            // Above the one for all.
+            let bar = self.drawn.insert(drawn, bar);
+            bar.enable_steady_tick(TICK);
+            bar
+        });
+        let upload = Upload { name: name.to_owned(), sent: 0, size: size.unwrap_or(0), bar };
+        uploads.running.insert(id.clone(), upload);
+    }
+
+    fn progress(&self, id: &ShareId, sent: u64) {
+        let mut uploads = self.uploads();
+        if let Some(upload) = uploads.running.get_mut(id) {
+            upload.sent = sent;
+            if let Some(bar) = &upload.bar {
+                bar.set_message(upload.name.clone());
+                bar.set_position(sent);
+            }
+        }
+        uploads.tell_all();
+    }
+
+    fn waits(&self, id: &ShareId, why: &str) {
+        if let Some(Upload { name, bar: Some(bar), .. }) = self.uploads().running.get(id) {
+            bar.set_message(format!("{name} waits: {why}"));
+        }
+    }
+
+    fn ended(&self, id: &ShareId) {
+        let mut uploads = self.uploads();
+        if let Some(upload) = uploads.running.remove(id) {
+            if let Some(bar) = upload.bar {
+                bar.finish_and_clear();
+            }
+            if let Some(all) = &mut uploads.all {
+                all.done += 1;
+                all.bytes += upload.size.max(upload.sent);
+                all.bar.set_message(format!("{} of {} files", all.done, all.count));
+            }
+        }
+        uploads.tell_all();
+    }
+}
+
+impl Uploads {
+    fn tell_all(&self) {
+        if let Some(all) = &self.all {
+            all.bar.set_position(
+                all.bytes + self.running.values().map(|upload| upload.sent).sum::<u64>(),
+            );
         }
     }
 }
 
-// The command line uploads one file after the other.
 impl Sink for Screen {
     fn emit(&self, event: Event<'_>) {
         match event {
-            Event::UploadStarted { name, size, .. } if output::is_terminal() && !self.json => {
-                self.set_bar(Some(bar(name, size)));
-            }
-            Event::UploadProgress { sent, .. } => {
-                if let Some(bar) = &*self.bar.lock().unwrap_or_else(PoisonError::into_inner) {
-                    bar.set_position(sent);
-                }
-            }
-            Event::UploadEnded { .. } => self.set_bar(None),
+            Event::UploadStarted { id, name, size } if self.draws() => self.started(id, name, size),
+            Event::UploadProgress { id, sent } => self.progress(id, sent),
+            Event::UploadWaits { id, why } => self.waits(id, why),
+            Event::UploadEnded { id } => self.ended(id),
             Event::Notice { text, .. } => self.say(&format!("lapse: {text}")),
             // These are results, told as they come.
             Event::Probed(finding) if !self.json => {
@@ -59,14 +168,17 @@ impl Sink for Screen {
     }
 }
 
-fn bar(name: &str, size: Option<u64>) -> ProgressBar {
+fn bar(size: Option<u64>) -> ProgressBar {
     let template = if size.is_some() {
         "{msg}  {bar:24} {percent:>3} %  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left"
     } else {
         "{msg}  {spinner} {bytes}  {bytes_per_sec}"
     };
-    let bar = size.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    size.map_or_else(ProgressBar::new_spinner, ProgressBar::new).with_style(style(template))
+}
+
+fn style(template: &str) -> ProgressStyle {
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    bar.with_style(style.progress_chars("━╸─")).with_message(name.to_owned())
+    style.progress_chars("━╸─")
 }

@@ -58,6 +58,8 @@ pub enum Code {
     Certificate,
     /// This computer's clock is too far off.
     Clock,
+    /// What arrived at the storage isn't what was sent.
+    Damaged,
     /// The storage refused or failed for another reason.
     Storage,
     /// The keychain is locked.
@@ -131,6 +133,7 @@ impl Code {
             Self::Unreachable => "unreachable",
             Self::Certificate => "certificate",
             Self::Clock => "clock",
+            Self::Damaged => "damaged",
             Self::Storage => "storage",
             Self::KeychainLocked => "keychain_locked",
             Self::KeychainAbsent => "keychain_absent",
@@ -179,13 +182,14 @@ pub struct Error {
     pub message: String,
     /// What to do: a sentence or two.
     pub hint: String,
+    passes: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     /// An error with its hint.
     pub fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: hint.into(), source: None }
+        Self { code, message: message.into(), hint: hint.into(), passes: false, source: None }
     }
 
     /// The same error, remembering what caused it.
@@ -193,6 +197,23 @@ impl Error {
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The same words once more, for another whom it concerns.
+    pub(crate) fn same(&self) -> Self {
+        Self::new(self.code, &self.message, &self.hint).passing(self.passes)
+    }
+
+    /// The same error, known to pass by waiting or not.
+    #[must_use]
+    pub(crate) fn passing(mut self, passes: bool) -> Self {
+        self.passes = passes;
+        self
+    }
+
+    /// Whether the same may work later with nobody doing anything about it.
+    pub(crate) fn passes(&self) -> bool {
+        self.passes
     }
 
     /// A failed read or write of one of Lapse's own files.

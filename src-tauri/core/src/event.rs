@@ -24,6 +24,13 @@ pub enum Event<'a> {
         /// Bytes sent.
         sent: u64,
     },
+    /// An upload waits for a storage that isn't there now, and goes on by itself.
+    UploadWaits {
+        /// The share.
+        id: &'a ShareId,
+        /// What is the matter.
+        why: &'a str,
+    },
     /// An upload ended, well or not.
     UploadEnded {
         /// The share.

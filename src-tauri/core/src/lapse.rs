@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
+use tokio::sync::Mutex;
 use tracing::{Level, Metadata};
 
 use crate::clock::ServerClock;
@@ -15,9 +17,12 @@ use crate::pace::Pacer;
 use crate::profile::{Draft, LOCAL, Profile, SignIn};
 use crate::settings::{Settings, no_such_profile};
 use crate::share::{ShareId, Uploads};
-use crate::storage::probe::Finding;
-use crate::storage::{Bucket, Keys, keychain_error, sign_in};
+use crate::storage::probe::{self, Finding};
+use crate::storage::{Bucket, Integrity, Keys, keychain_error, sign_in};
 use crate::{Code, Error, Result};
+
+/// How long the keys of a bucket aren't asked for again: many files are shared one after the other.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// The environment variable that names the passphrase file.
 pub(crate) const PASSPHRASE_FILE: &str = "LAPSE_PASSPHRASE_FILE";
@@ -44,6 +49,8 @@ pub struct Lapse {
     pub(crate) hosted: Hosted,
     pub(crate) uploads: Uploads,
     pub(crate) pacer: Arc<Pacer>,
+    /// Buckets that were opened a moment ago, with their connections.
+    opened: Mutex<Vec<(Instant, Bucket)>>,
     /// The version of the database that was last told.
     seen_version: AtomicI64,
 }
@@ -62,6 +69,7 @@ pub struct Listed {
 impl Lapse {
     /// Opens the database. A broken config.toml is told when it is needed.
     pub fn open(options: Options) -> Result<Self> {
+        crate::point::set_up();
         let Options { home, keychain, store_host, sink } = options;
         let history = History::open(&home.database(), home.uploads())?;
         let keychain = Chosen::new(keychain, &home)?;
@@ -75,6 +83,7 @@ impl Lapse {
             hosted: Hosted::default(),
             uploads: Uploads::default(),
             pacer: Arc::default(),
+            opened: Mutex::default(),
             seen_version,
         })
     }
@@ -150,6 +159,46 @@ impl Lapse {
         let keys = self.keys(&profile, None).await?;
         let clock = self.clock(&profile)?;
         Bucket::open(profile, keys, clock)
+    }
+
+    /// The same, as it was opened a moment ago where it was: its connections are kept, and what is known of it.
+    pub(crate) async fn bucket_for_upload(&self, profile: Profile) -> Result<Bucket> {
+        // Held while it is opened: many that begin together open it once.
+        let mut opened = self.opened.lock().await;
+        opened.retain(|(at, _)| at.elapsed() < FRESH);
+        if let Some((_, known)) = opened.iter().find(|(_, bucket)| *bucket.profile() == profile) {
+            return Ok(known.clone());
+        }
+        let bucket = self.bucket(profile).await?;
+        opened.push((Instant::now(), bucket.clone()));
+        Ok(bucket)
+    }
+
+    /// Opens a bucket anew the next time: its keys may have changed.
+    pub(crate) async fn close_bucket(&self, bucket: &Bucket) {
+        self.opened.lock().await.retain(|(_, other)| other.profile() != bucket.profile());
+    }
+
+    /// How a bucket shows that what arrived is what was sent, in one request or in parts. Tried on it once, when
+    /// that is first needed, and kept.
+    pub(crate) async fn integrity(&self, bucket: &Bucket, parts: bool) -> Result<Integrity> {
+        if bucket.profile().is_local() {
+            return Ok(Integrity::Crc64);
+        }
+        let known = if parts { &bucket.known().in_parts } else { &bucket.known().in_one };
+        let found = known.get_or_try_init(|| async {
+            let name = &bucket.profile().name;
+            let (_, mut findings) = self.history.findings(name)?.unwrap_or_default();
+            if let Some(integrity) = probe::integrity_of(&findings, parts) {
+                return Ok(integrity);
+            }
+            let new = probe::integrity(bucket, parts).await?;
+            findings.retain(|finding| new.iter().all(|newer| newer.name != finding.name));
+            findings.extend(new);
+            self.history.set_findings(name, bucket.clock().now(), &findings)?;
+            Ok::<_, Error>(probe::integrity_of(&findings, parts).unwrap_or(Integrity::Size))
+        });
+        found.await.copied()
     }
 
     /// The keys of a profile, or the older ones that `access_key` names.
@@ -330,7 +379,7 @@ impl Lapse {
     /// Tries on the real bucket what a profile promises, tells each finding as it is known, and keeps them.
     pub async fn check_profile(&self, name: Option<&str>) -> Result<Vec<Finding>> {
         let bucket = self.bucket(self.profile(name).await?).await?;
-        let findings = crate::storage::probe::run(&bucket, self.sink.as_ref()).await?;
+        let findings = probe::run(&bucket, self.sink.as_ref()).await?;
         self.history.set_findings(&bucket.profile().name, bucket.clock().now(), &findings)?;
         self.keep_clock(&bucket)?;
         Ok(findings)

@@ -12,6 +12,7 @@ pub mod keychain;
 mod lapse;
 mod local;
 mod pace;
+mod point;
 pub mod profile;
 pub mod settings;
 pub mod share;

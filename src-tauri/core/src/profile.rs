@@ -10,7 +10,7 @@ use crate::{Code, Error, Result};
 pub const LOCAL: &str = "local";
 
 /// A bucket, a prefix and a way to sign in. It holds no secret.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// What the person calls it.
     pub name: String,

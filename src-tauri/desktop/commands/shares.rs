@@ -217,8 +217,10 @@ pub(crate) async fn pause(shell: State<'_, Shell>, id: String) -> Answer<()> {
 }
 
 #[tauri::command]
-pub(crate) async fn resume(shell: State<'_, Shell>, id: String) -> Answer<()> {
-    Ok(shell.lapse()?.resume(&share_id(&id)?)?)
+pub(crate) async fn resume(app: AppHandle, id: String) -> Answer<()> {
+    let id = share_id(&id)?;
+    let is_sent = app.state::<Shell>().lapse()?.resume(&id)?;
+    if is_sent { Ok(()) } else { intake::carry_on(&app, &id).await }
 }
 
 #[tauri::command]

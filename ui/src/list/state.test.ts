@@ -7,6 +7,7 @@ import {
   lifeLeft,
   look,
   nextEndIn,
+  part,
   rowChangesIn,
   stateNow,
   statusOf,
@@ -29,6 +30,8 @@ const share = (more: Partial<Share> = {}): Share => ({
   has_file: true,
   revocable: true,
   other_links: 0,
+  arrived: 0,
+  trouble: null,
   ...more,
 });
 
@@ -105,6 +108,25 @@ test("an upload says how far it is, and a folder that it is packed", () => {
   expect(at(1000, 0).note).toBeUndefined();
   expect(at(1000, 10).note).toContain("1\u00A0min left");
   expect(at(null, 10).words).toBe("Packing 420\u00A0bytes");
+});
+
+test("an upload that waits says why, and keeps what arrived", () => {
+  const trouble = "files.test can't be reached";
+  const waits = share({ state: { is: "uploading" }, arrived: 25, trouble });
+  const progress = { id: "a", sent: 50, total: 100, rate: 10 };
+  expect(look(waits, progress, NOW)).toMatchObject({
+    words: "Waiting",
+    note: trouble,
+    whole: trouble,
+    tone: "warn",
+  });
+  const paused = share({ ...waits, state: { is: "paused" } });
+  expect(look(paused, undefined, NOW)).toMatchObject({
+    words: "Paused at 25%",
+    note: trouble,
+  });
+  expect(part(paused, undefined)).toBe(0.25);
+  expect(part(share(), undefined)).toBeUndefined();
 });
 
 test("what can't be shared again offers nothing", () => {

@@ -80,6 +80,7 @@ export function look(
             ? t("list.paused")
             : t("list.paused_at", { percent: percent(at) }),
         more: t("list.of", { size: size(progress?.total ?? share.size) }),
+        ...troubled(share),
         icon: "pause",
       };
     }
@@ -156,6 +157,13 @@ const shortPaths = (text: string) =>
 
 function uploading(share: Share, progress: Progress | undefined): Look {
   const busy = { tone: "busy", icon: "upload" } as const;
+  if (share.trouble !== null)
+    return {
+      words: t("list.waits"),
+      ...troubled(share),
+      tone: "warn",
+      icon: "cloud-off",
+    };
   if (!progress) return { words: t("list.uploading"), ...busy };
   // A folder's archive has no size until it is packed.
   if (progress.total === null)
@@ -176,11 +184,17 @@ function uploading(share: Share, progress: Progress | undefined): Look {
   };
 }
 
+/** Why an upload doesn't go on. */
+const troubled = ({ trouble }: Share): Pick<Look, "note" | "whole"> =>
+  trouble === null ? {} : { note: shortPaths(trouble), whole: trouble };
+
 /** How much of an upload is done, from 0 to 1; undefined while that isn't known. */
 export function part(
   share: Share,
   progress: Progress | undefined,
 ): number | undefined {
+  // What an earlier start sent is known by the parts that arrived.
+  if (!progress && share.arrived > 0) return share.arrived / share.size;
   if (!progress || progress.total === null) return undefined;
   return progress.total === 0 ? 1 : progress.sent / progress.total;
 }

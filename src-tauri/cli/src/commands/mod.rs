@@ -3,6 +3,7 @@
 mod profile;
 mod share;
 pub(crate) mod store;
+pub(crate) mod uploads;
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
@@ -10,6 +11,7 @@ use lapse_core::{Error, Lapse};
 
 use crate::args::{Args, Command};
 use crate::output::{Output, line};
+use crate::progress::Screen;
 
 /// How a command ended, where it didn't fail as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,9 +35,14 @@ impl Outcome {
     }
 }
 
-pub(crate) async fn run(lapse: &Lapse, output: Output, command: Command) -> Result<Outcome, Error> {
+pub(crate) async fn run(
+    lapse: &Lapse,
+    output: Output,
+    screen: &Screen,
+    command: Command,
+) -> Result<Outcome, Error> {
     match command {
-        Command::Share(args) => share::share(lapse, output, args).await,
+        Command::Share(args) => share::share(lapse, output, screen, args).await,
         Command::List => share::list(lapse, output),
         Command::Show { id } => share::show(lapse, output, &id),
         Command::Link { id, copy } => share::link(lapse, output, &id, copy).await,
@@ -44,6 +51,10 @@ pub(crate) async fn run(lapse: &Lapse, output: Output, command: Command) -> Resu
             share::extend(lapse, output, &id, expires, copy).await
         }
         Command::Revoke { ids } => share::revoke(lapse, output, &ids).await,
+        Command::Uploads(args) => uploads::uploads(lapse, output, args).await,
+        Command::Pause { ids } => uploads::pause(lapse, output, &ids),
+        Command::Resume { ids, copy } => uploads::resume(lapse, output, screen, &ids, copy).await,
+        Command::Cancel { ids } => uploads::cancel(lapse, output, &ids).await,
         Command::Profile { command } => profile::run(lapse, output, command).await,
         Command::Store { command } => store::command(lapse, output, command).await,
         Command::Completions { shell } => Ok(completions(shell)),

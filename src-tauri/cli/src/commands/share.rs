@@ -1,5 +1,6 @@
 //! Shares and their links.
 
+use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use lapse_core::share::{Expiry, Known, Request, ShareId, Shared, Source, State};
 use lapse_core::{Code, Error, Lapse};
@@ -14,10 +15,15 @@ use crate::output::{
     Output, clock, columns, is_terminal, json_line, known_line, line, sentence, share_line,
     share_line_with, size,
 };
+use crate::progress::Screen;
+
+/// Files on their way at once. How many requests run is core's to say; these wait with their files open.
+const AT_ONCE: usize = 64;
 
 pub(crate) async fn share(
     lapse: &Lapse,
     output: Output,
+    screen: &Screen,
     args: ShareArgs,
 ) -> Result<Outcome, Error> {
     if args.name.is_some() && args.files.len() > 1 {
@@ -38,31 +44,50 @@ pub(crate) async fn share(
         return Err(usage("--name is empty", "Give the name that recipients are to see."));
     }
     let all = sources.len();
-    let mut links = Links::new(args.copy);
-    let mut failed = 0;
-    for source in sources {
-        if lapse.is_interrupted() {
-            break;
-        }
-        let request = Request {
+    let size = |source: &Source| match source {
+        Source::File(path) => path.metadata().map_or(0, |file| file.len()),
+        _ => 0,
+    };
+    screen.expect(all, sources.iter().map(size).sum());
+    let sharing = sources.into_iter().map(|source| {
+        lapse.share(Request {
             source,
             name: args.name.clone(),
             expires: args.expires,
             inline: args.inline,
             profile: args.profile.clone(),
-        };
-        match lapse.share(request).await {
-            Ok(shared) => links.give(output, &shared),
+        })
+    });
+    let outcome = give_each(output, screen, Links::new(args.copy), all, sharing).await?;
+    lapse.clean_up(args.profile.as_deref()).await;
+    Ok(outcome)
+}
+
+/// Prints the links of many shares in their order, as they come.
+pub(super) async fn give_each(
+    output: Output,
+    screen: &Screen,
+    mut links: Links,
+    all: usize,
+    sharing: impl Iterator<Item = impl Future<Output = Result<Shared, Error>>>,
+) -> Result<Outcome, Error> {
+    let mut failed = 0;
+    let mut sharing = std::pin::pin!(stream::iter(sharing).buffered(AT_ONCE));
+    while let Some(shared) = sharing.next().await {
+        match shared {
+            Ok(shared) => screen.around(|| links.give(output, &shared)),
             // The only file: its error is the command's.
             Err(error) if all == 1 => return Err(error),
+            // Told once, for all.
+            Err(error) if error.code == Code::Interrupted => failed += 1,
             Err(error) => {
-                output.tell(&error);
+                screen.around(|| output.tell(&error));
                 failed += 1;
             }
         }
     }
+    screen.end();
     links.copy(output);
-    lapse.clean_up(args.profile.as_deref()).await;
     Ok(Outcome::of(failed, all))
 }
 
@@ -261,14 +286,14 @@ fn usage(message: &str, hint: &str) -> Error {
 }
 
 /// Links that were given, on their way to the clipboard.
-struct Links {
+pub(super) struct Links {
     how: Copy,
     text: Vec<String>,
     until: Timestamp,
 }
 
 impl Links {
-    fn new(how: Copy) -> Self {
+    pub(super) fn new(how: Copy) -> Self {
         Self { how, text: Vec::new(), until: Timestamp::now() }
     }
 

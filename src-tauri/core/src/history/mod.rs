@@ -1,33 +1,40 @@
 //! The database of shares: facts, and never a secret or a link.
 
 mod schema;
+mod uploads;
+mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use crate::share::{Fingerprint, Link, Origin, Share, ShareId, UnderWay, no_such_share};
+use crate::share::{Fingerprint, Link, Origin, Share, ShareId, UnderWay, can_go_on, no_such_share};
 use crate::storage::probe::Finding;
 use crate::storage::{LinkFacts, Seen};
 use crate::{Code, Error, Result};
 
+pub(crate) use uploads::{PartRow, Said, UploadRow};
+use writer::Writer;
+
 /// The open database.
 #[derive(Debug)]
 pub(crate) struct History {
-    connection: Mutex<Connection>,
-    path: PathBuf,
+    shared: Arc<Shared>,
+    writer: Writer,
     /// Locks of uploads under way: whoever holds one is sending that share.
     uploads: PathBuf,
 }
 
-impl History {
-    pub(crate) fn open(path: &Path, uploads: PathBuf) -> Result<Self> {
-        let connection = schema::open(path)?;
-        Ok(Self { connection: Mutex::new(connection), path: path.to_owned(), uploads })
-    }
+/// The connection: for whoever reads or changes a row, and for the thread that writes for many.
+#[derive(Debug)]
+struct Shared {
+    connection: Mutex<Connection>,
+    path: PathBuf,
+}
 
+impl Shared {
     fn connection(&self) -> MutexGuard<'_, Connection> {
         // A panic elsewhere leaves no half-done work: every change is one transaction.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
@@ -36,55 +43,65 @@ impl History {
     fn failed(&self, error: rusqlite::Error) -> Error {
         schema::explain(&self.path, error)
     }
+}
 
-    /// Writes down what is about to be uploaded, before anything is sent.
-    pub(crate) fn add(&self, share: &Share) -> Result<()> {
-        let (kind, path, fingerprint) = match &share.origin {
-            Origin::File { path, fingerprint } | Origin::Folder { path, fingerprint } => {
-                ("file", Some(path_bytes(path)), Some(*fingerprint))
-            }
-            Origin::Stdin => ("stdin", None, None),
-            Origin::Object => ("object", None, None),
-        };
-        self.connection()
-            .execute(
-                "INSERT INTO shares (id, profile, bucket, key, name, size, etag, created_at,
-                                     origin, origin_path, origin_size, origin_modified, origin_inode, packed)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-                params![
-                    share.id.as_str(),
-                    share.profile,
-                    share.bucket,
-                    share.key,
-                    share.name,
-                    signed(share.size),
-                    share.etag,
-                    share.created_at.as_second(),
-                    kind,
-                    path,
-                    fingerprint.map(|f| signed(f.size)),
-                    fingerprint.map(|f| f.modified),
-                    fingerprint.map(|f| f.inode.cast_signed()),
-                    matches!(share.origin, Origin::Folder { .. }),
-                ],
-            )
-            .map(drop)
-            .map_err(|error| self.failed(error))
+impl History {
+    pub(crate) fn open(path: &Path, uploads: PathBuf) -> Result<Self> {
+        let connection = Mutex::new(schema::open(path)?);
+        let shared = Arc::new(Shared { connection, path: path.to_owned() });
+        Ok(Self { shared, writer: Writer::default(), uploads })
     }
 
-    /// The object is there: its size and etag, and the first link, in one transaction.
-    pub(crate) fn uploaded(&self, id: &ShareId, size: u64, etag: &str, link: &Link) -> Result<()> {
-        let mut connection = self.connection();
-        let mut write = || -> rusqlite::Result<()> {
-            let transaction = connection.transaction()?;
-            transaction.execute(
-                "UPDATE shares SET size = ?2, etag = ?3 WHERE id = ?1",
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.shared.connection()
+    }
+
+    fn failed(&self, error: rusqlite::Error) -> Error {
+        self.shared.failed(error)
+    }
+
+    /// Writes together with whatever else waits to be written.
+    async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.writer.write(&self.shared, change).await
+    }
+
+    /// Keeps a share of an object that was there before.
+    pub(crate) async fn add(&self, share: &Share) -> Result<()> {
+        let share = share.clone();
+        self.write(move |connection| insert_share(connection, &share)).await
+    }
+
+    /// Writes down what is about to be uploaded and how, before anything is sent.
+    pub(crate) async fn intend(&self, share: &Share, upload: &UploadRow) -> Result<()> {
+        let (share, upload) = (share.clone(), upload.clone());
+        self.write(move |connection| {
+            insert_share(connection, &share)?;
+            uploads::insert(connection, &share.id, &upload)
+        })
+        .await
+    }
+
+    /// The object is there: its size and etag, and the first link. The upload is over.
+    pub(crate) async fn uploaded(
+        &self,
+        id: &ShareId,
+        size: u64,
+        etag: &str,
+        link: &Link,
+    ) -> Result<()> {
+        let (id, etag, link) = (id.clone(), etag.to_owned(), link.clone());
+        self.write(move |connection| {
+            connection.execute(
+                "UPDATE shares SET size = ?2, etag = ?3, failed = NULL WHERE id = ?1",
                 params![id.as_str(), signed(size), etag],
             )?;
-            insert_link(&transaction, id, link)?;
-            transaction.commit()
-        };
-        write().map_err(|error| self.failed(error))
+            insert_link(connection, &id, &link)?;
+            uploads::delete(connection, &id)
+        })
+        .await
     }
 
     /// One more link of a share.
@@ -220,21 +237,42 @@ impl History {
         let mut shares = read().map_err(|error| self.failed(error))?;
         drop(connection);
         for share in &mut shares {
-            if share.links.is_empty() && share.failed.is_none() && self.is_under_way(&share.id) {
-                share.under_way = UnderWay::Yes;
+            if share.links.is_empty() && share.failed.is_none() {
+                let upload = self.upload(&share.id)?;
+                let is_paused = matches!(&upload, Some(UploadRow { said: Some(Said::Pause), .. }));
+                share.under_way = match (self.is_under_way(&share.id), &upload) {
+                    (true, _) if is_paused => UnderWay::Paused,
+                    (true, _) => UnderWay::Yes,
+                    (false, Some(_)) if can_go_on(&share.origin) => UnderWay::Waits,
+                    (false, _) => UnderWay::No,
+                };
+                if let Some(upload) = upload {
+                    // The last part may be shorter.
+                    share.arrived =
+                        (self.parts_count(&share.id)? * upload.part_size).min(share.size);
+                    share.trouble = upload.trouble;
+                }
             }
         }
         Ok(shares)
     }
 
-    /// Takes the lock of an upload, for as long as the file is held.
-    pub(crate) fn own_upload(&self, id: &ShareId) -> Result<UploadLock> {
+    /// Takes the lock of an upload, for as long as the file is held; nothing where another process has it.
+    pub(crate) fn own_upload(&self, id: &ShareId) -> Result<Option<UploadLock>> {
         crate::home::make_private_dir(&self.uploads)?;
         let path = self.uploads.join(id.as_str());
         let failed = |error| Error::disk("write", &path, error);
-        let file = crate::home::create_private_file(&path).map_err(failed)?;
-        file.lock().map_err(failed)?;
-        Ok(UploadLock { _file: file, path })
+        loop {
+            let file = crate::home::create_private_file(&path).map_err(failed)?;
+            match file.try_lock() {
+                Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
+                locked => locked.map_err(|error| failed(error.into()))?,
+            }
+            // Whoever had it may have removed the file between the two: then this locks nothing.
+            if is_at(&file, &path) {
+                return Ok(Some(UploadLock { _file: file, path }));
+            }
+        }
     }
 
     /// Whether any live process is sending a share.
@@ -246,7 +284,7 @@ impl History {
             .any(|lock| matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
     }
 
-    fn is_under_way(&self, id: &ShareId) -> bool {
+    pub(crate) fn is_under_way(&self, id: &ShareId) -> bool {
         let Ok(file) = std::fs::File::open(self.uploads.join(id.as_str())) else { return false };
         matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
     }
@@ -303,6 +341,21 @@ impl History {
     }
 }
 
+#[cfg(unix)]
+fn is_at(file: &std::fs::File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    match (file.metadata(), path.metadata()) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+/// A file that is open there can't be replaced.
+#[cfg(not(unix))]
+fn is_at(_: &std::fs::File, path: &Path) -> bool {
+    path.exists()
+}
+
 /// Says that this process uploads a share; let go by itself when the process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct UploadLock {
@@ -315,6 +368,39 @@ impl Drop for UploadLock {
         // A leftover is an empty file that locks nothing.
         let _ = std::fs::remove_file(&self.path);
     }
+}
+
+fn insert_share(connection: &Connection, share: &Share) -> rusqlite::Result<()> {
+    let (kind, path, fingerprint) = match &share.origin {
+        Origin::File { path, fingerprint } | Origin::Folder { path, fingerprint } => {
+            ("file", Some(path_bytes(path)), Some(*fingerprint))
+        }
+        Origin::Stdin => ("stdin", None, None),
+        Origin::Object => ("object", None, None),
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO shares (id, profile, bucket, key, name, size, etag, created_at,
+                                 origin, origin_path, origin_size, origin_modified, origin_inode, packed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        )?
+        .execute(params![
+            share.id.as_str(),
+            share.profile,
+            share.bucket,
+            share.key,
+            share.name,
+            signed(share.size),
+            share.etag,
+            share.created_at.as_second(),
+            kind,
+            path,
+            fingerprint.map(|f| signed(f.size)),
+            fingerprint.map(|f| f.modified),
+            fingerprint.map(|f| f.inode.cast_signed()),
+            matches!(share.origin, Origin::Folder { .. }),
+        ])
+        .map(drop)
 }
 
 fn insert_link(connection: &Connection, id: &ShareId, link: &Link) -> rusqlite::Result<()> {
@@ -379,6 +465,8 @@ fn share_of(row: &Row<'_>) -> rusqlite::Result<Share> {
         cleaned: row.get::<_, Option<i64>>("cleaned_at")?.is_some(),
         links: Vec::new(),
         under_way: UnderWay::No,
+        arrived: 0,
+        trouble: None,
     })
 }
 

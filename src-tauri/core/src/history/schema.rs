@@ -59,6 +59,28 @@ const STEPS: &[&str] = &[
     "
     ALTER TABLE shares ADD COLUMN packed INTEGER NOT NULL DEFAULT 0;    -- whether the origin is a folder
 ",
+    "
+    -- What is needed to go on with an upload; gone once its object is there or it was given up.
+    CREATE TABLE uploads (
+        share TEXT PRIMARY KEY REFERENCES shares (id),
+        upload_id TEXT,                 -- null until the storage gave one, and where one PUT will do
+        part_size INTEGER NOT NULL,
+        integrity TEXT NOT NULL,        -- how the storage shows that what arrived is what was sent
+        content_type TEXT NOT NULL,
+        disposition TEXT NOT NULL,
+        seconds INTEGER NOT NULL,       -- the life that was asked for its link
+        said TEXT,                      -- what the person said last, by whichever program
+        trouble TEXT                    -- why it stopped
+    ) WITHOUT ROWID;
+    -- The parts that arrived.
+    CREATE TABLE parts (
+        share TEXT NOT NULL REFERENCES shares (id),
+        number INTEGER NOT NULL,
+        etag TEXT NOT NULL,
+        crc64 INTEGER,                  -- CRC-64/NVME of its bytes, where the storage compares that
+        PRIMARY KEY (share, number)
+    ) WITHOUT ROWID;
+",
 ];
 
 /// How long to wait for another Lapse to finish its write.

@@ -83,8 +83,7 @@ impl Lapse {
         let mut listed = Vec::new();
         // Thousands of shares are on a few servers.
         let mut clocks = HashMap::new();
-        for mut share in self.history.all()? {
-            self.mark_paused(&mut share);
+        for share in self.history.all()? {
             let server = server_of(&share);
             let ahead = if let Some(ahead) = clocks.get(server) {
                 *ahead
@@ -130,17 +129,9 @@ impl Lapse {
         Ok(())
     }
 
-    /// The share of an id, and whether this process has paused it.
+    /// The share of an id.
     pub(super) fn find(&self, id: &ShareId) -> Result<Share> {
-        let mut share = self.history.find(id)?;
-        self.mark_paused(&mut share);
-        Ok(share)
-    }
-
-    fn mark_paused(&self, share: &mut Share) {
-        if share.under_way == UnderWay::Yes && self.uploads.is_paused(&share.id) {
-            share.under_way = UnderWay::Paused;
-        }
+        self.history.find(id)
     }
 
     /// The time of a share's server, as far as it is known.
@@ -234,7 +225,7 @@ impl Lapse {
             return Err(Error::new(
                 Code::NotActive,
                 format!("the share {} is still being uploaded", share.id),
-                "Stop that upload first, where it runs.",
+                format!("Stop that first: lapse cancel {}", share.id),
             ));
         }
         // Also a share that failed: its object may have arrived before the answer was lost.

@@ -15,6 +15,11 @@ impl Expiry {
     /// The longest: `SigV4` allows no more.
     pub const LONGEST: Self = Self(7 * 86_400);
 
+    /// One that was kept.
+    pub(crate) fn of_seconds(seconds: u32) -> Self {
+        Self(seconds.clamp(1, Self::LONGEST.0))
+    }
+
     /// Seconds.
     pub fn seconds(self) -> u32 {
         self.0

@@ -30,7 +30,7 @@ const READ: usize = 256 * 1024;
 const LARGE: u64 = 4_000_000_000;
 
 /// A folder as it was seen.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Folder {
     pub(crate) path: PathBuf,
     /// The sum of the sizes, and what tells whether anything in it changed.
@@ -40,7 +40,7 @@ pub(crate) struct Folder {
     entries: Vec<Entry>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     /// Below the folder.
     path: PathBuf,

@@ -1,25 +1,22 @@
 //! Making a share and its links.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::folder::Folder;
 use super::source::quoted;
-use super::uploads::canceled;
+use super::upload::{Input, Owned};
 use super::{
-    Expiry, Link, OpenFile, Origin, Reach, Reins, Share, ShareId, Source, State, UnderWay,
-    content_type, disposition, object_key,
+    Expiry, Link, OpenFile, Origin, Reach, Share, ShareId, Source, State, UnderWay, content_type,
+    disposition, object_key,
 };
-use crate::event::Event;
-use crate::history::UploadLock;
+use crate::history::{UploadLock, UploadRow};
 use crate::keychain::Sensitive;
 use crate::lapse::Lapse;
-use crate::storage::{Bucket, Headers, Keys, LinkFacts, SignInEnd};
-use crate::transfer::{Progress, Sending, Sent};
+use crate::storage::{Bucket, Headers, Integrity, Keys, LinkFacts, SignInEnd};
+use crate::transfer::Sent;
 use crate::{Code, Error, Result};
 
 /// What is asked for.
@@ -37,22 +34,14 @@ pub struct Request {
     pub profile: Option<String>,
 }
 
-/// What is sent.
-enum Input {
-    File(OpenFile),
-    Folder(Folder),
-    Bytes(Bytes),
-    Stdin,
-}
-
 /// What a path names.
-enum Found {
+pub(super) enum Found {
     File(OpenFile),
     Folder(Folder),
 }
 
 impl Found {
-    async fn at(path: &Path) -> Result<Self> {
+    pub(super) async fn at(path: &Path) -> Result<Self> {
         if !path.is_dir() {
             return OpenFile::open(path).map(Self::File);
         }
@@ -66,7 +55,7 @@ impl Found {
     }
 }
 
-fn not_there(path: &Path) -> Error {
+pub(super) fn not_there(path: &Path) -> Error {
     Error::new(
         Code::FileMissing,
         format!("what was shared from {} isn't there any more", quoted(path)),
@@ -148,6 +137,9 @@ impl Lapse {
         request: Request,
         may: impl FnOnce(&Found) -> Result<()>,
     ) -> Result<Shared> {
+        if self.is_interrupted() {
+            return Err(super::uploads::stopped());
+        }
         let settings = self.settings()?;
         self.pacer.set_limit(settings.upload_limit());
         let expires = match request.expires {
@@ -167,45 +159,80 @@ impl Lapse {
         if let Source::Object { bucket, .. } = &request.source {
             profile = profile.in_bucket(bucket)?;
         }
-        let bucket = self.bucket(profile).await?;
+        let bucket = self.bucket_for_upload(profile).await?;
         let name = super::name::clean_name(
             &request.name.clone().unwrap_or_else(|| request.source.own_name()),
         );
         let headers = self.headers(&id, &name, request.inline);
         let mut share = draft(id, &bucket, &request.source, file.as_ref(), name);
 
-        let (sent, _lock) = if let Source::Object { .. } = &request.source {
+        if let Source::Object { .. } = &request.source {
             let object = bucket.head(&share.key).await?;
             (share.size, share.etag) = (object.size, Some(object.etag.clone()));
-            self.history.add(&share)?;
-            (Sent { size: object.size, etag: object.etag }, None)
-        } else {
-            let input = match (&request.source, file) {
-                (_, Some(Found::File(file))) => Input::File(file),
-                (_, Some(Found::Folder(folder))) => Input::Folder(folder),
-                (Source::Bytes { bytes, .. }, _) => Input::Bytes(bytes.clone()),
-                _ => Input::Stdin,
-            };
-            let (sent, lock) = self.upload(&bucket, &share, input, &headers).await?;
-            (sent, Some(lock))
+            self.history.add(&share).await?;
+            let sent = Sent { size: object.size, etag: object.etag };
+            return self.give_link(&bucket, share, sent, headers, expires).await;
+        }
+        let input = match (&request.source, file) {
+            (_, Some(Found::File(file))) => Input::File(file),
+            (_, Some(Found::Folder(folder))) => Input::Folder(folder),
+            (Source::Bytes { bytes, .. }, _) => Input::Bytes(bytes.clone()),
+            _ => Input::Stdin,
         };
+        let upload = UploadRow {
+            upload_id: None,
+            part_size: input.part_size(),
+            // Asked of the storage when the bytes are about to go.
+            integrity: Integrity::Size,
+            headers,
+            seconds: expires.seconds(),
+            said: None,
+            trouble: None,
+        };
+        let lock = self.own(&share.id)?;
+        // Intent first, then the bytes: a crash between leaves a row that says so.
+        self.history.intend(&share, &upload).await?;
+        // Large: on the heap.
+        Box::pin(self.send(bucket, Owned { share, upload, lock, resumed: false }, input)).await
+    }
+
+    /// The lock of an upload, which nobody else has.
+    pub(super) fn own(&self, id: &ShareId) -> Result<UploadLock> {
+        self.history.own_upload(id)?.ok_or_else(|| {
+            Error::new(
+                Code::NotUploading,
+                format!("another program sends the share {id}"),
+                "Wait for it, or stop it there.",
+            )
+        })
+    }
+
+    /// The object is there: its first link.
+    pub(super) async fn give_link(
+        &self,
+        bucket: &Bucket,
+        mut share: Share,
+        sent: Sent,
+        headers: Headers,
+        expires: Expiry,
+    ) -> Result<Shared> {
         (share.size, share.etag) = (sent.size, Some(sent.etag.clone()));
         tracing::debug!(share = %share.id, size = sent.size, etag = sent.etag, "the object is there");
-
-        let mut link = self.sign(&bucket, &share, expires)?;
+        let mut link = self.sign(bucket, &share, expires)?;
         link.facts.disposition = Some(headers.disposition);
         link.facts.content_type = Some(headers.content_type);
         let url = link.facts.presign(bucket.keys())?;
-        self.history.uploaded(&share.id, sent.size, &sent.etag, &link)?;
-        self.keep_clock(&bucket)?;
+        crate::point::reach("before_link");
+        self.history.uploaded(&share.id, sent.size, &sent.etag, &link).await?;
+        self.keep_clock(bucket)?;
         share.links.push(link.clone());
         self.changed(&share.id);
-        self.tell_reach(&bucket, &share, &link);
+        self.tell_reach(bucket, &share, &link);
         let state = share.state(bucket.clock().now());
         Ok(Shared { share, state, link, url })
     }
 
-    fn tell_left_out(&self, id: &ShareId, folder: &Folder) {
+    pub(super) fn tell_left_out(&self, id: &ShareId, folder: &Folder) {
         let what = match folder.left_out {
             0 => return,
             1 => "One thing in the folder isn't packed: it is".to_owned(),
@@ -223,71 +250,6 @@ impl Lapse {
             );
         }
         Headers { content_type, disposition: disposition(name, inline && shows_safely) }
-    }
-
-    /// Intent first, then the bytes: a crash between leaves a row that says so.
-    async fn upload(
-        &self,
-        bucket: &Bucket,
-        share: &Share,
-        input: Input,
-        headers: &Headers,
-    ) -> Result<(Sent, UploadLock)> {
-        let lock = self.history.own_upload(&share.id)?;
-        let mut reins = self.uploads.begin(&share.id);
-        self.history.add(share)?;
-        self.changed(&share.id);
-        let mut sent = self.send(bucket, share, input, headers, &mut reins).await;
-        self.sink.emit(Event::UploadEnded { id: &share.id });
-        // From here on it can't be canceled, so one that was, whenever, is.
-        let is_canceled = reins.end();
-        if is_canceled {
-            sent = Err(canceled());
-        }
-        if let Err(error) = &sent {
-            // The whole object may have arrived all the same: with bytes of before and after, or unwanted.
-            if matches!(error.code, Code::FileChanged | Code::Interrupted | Code::Canceled)
-                && let Err(error) = bucket.delete(&share.key).await
-            {
-                tracing::warn!(share = %share.id, code = error.code.as_str(), "a failed upload may have left its object");
-            }
-            self.history.set_failed(&share.id, &error.message)?;
-            if is_canceled {
-                self.history.set_hidden(&share.id, Timestamp::now())?;
-            }
-            self.changed(&share.id);
-        }
-        Ok((sent?, lock))
-    }
-
-    async fn send(
-        &self,
-        bucket: &Bucket,
-        share: &Share,
-        input: Input,
-        headers: &Headers,
-        reins: &mut Reins<'_>,
-    ) -> Result<Sent> {
-        if bucket.profile().provider.makes_buckets {
-            bucket.check_exists().await?;
-        }
-        let size = match &input {
-            Input::File(file) => Some(file.fingerprint.size),
-            Input::Bytes(bytes) => Some(bytes.len() as u64),
-            Input::Folder(_) | Input::Stdin => None,
-        };
-        self.sink.emit(Event::UploadStarted { id: &share.id, name: &share.name, size });
-        let progress = Arc::new(Progress::new(&share.id, &self.sink, &self.pacer));
-        let mut sending = Sending { bucket, key: &share.key, headers, progress: &progress, reins };
-        match input {
-            Input::File(file) => sending.file(&file).await,
-            Input::Bytes(bytes) => sending.stream(&mut bytes.as_ref(), None).await,
-            Input::Stdin => sending.stream(&mut tokio::io::stdin(), None).await,
-            Input::Folder(folder) => {
-                let most = folder.most_bytes();
-                sending.stream(&mut folder.pack(), Some(most)).await
-            }
-        }
     }
 
     /// A new link, cut to what the sign-in and the provider allow.
@@ -434,6 +396,8 @@ fn draft(
         cleaned: false,
         links: Vec::new(),
         under_way: UnderWay::Yes,
+        arrived: 0,
+        trouble: None,
     }
 }
 

@@ -9,6 +9,7 @@ mod name;
 mod reach;
 mod source;
 mod state;
+mod upload;
 mod uploads;
 
 use std::fmt;
@@ -28,6 +29,8 @@ pub use source::Source;
 pub(crate) use source::{Fingerprint, OpenFile, Origin};
 pub(crate) use state::UnderWay;
 pub use state::{Link, State, Unreachable};
+pub use upload::Unfinished;
+pub(crate) use upload::can_go_on;
 pub(crate) use uploads::{Reins, Uploads};
 
 use crate::storage::Seen;
@@ -130,6 +133,10 @@ pub struct Share {
     pub(crate) cleaned: bool,
     /// Whether a live process is uploading it now.
     pub(crate) under_way: UnderWay,
+    /// Bytes of an upload that isn't over which the storage is known to have.
+    pub arrived: u64,
+    /// Why its upload waits.
+    pub trouble: Option<String>,
 }
 
 impl Share {
@@ -163,6 +170,15 @@ impl Share {
     pub fn file(&self) -> Option<&Path> {
         match &self.origin {
             Origin::File { path, .. } | Origin::Folder { path, .. } => Some(path),
+            Origin::Stdin | Origin::Object => None,
+        }
+    }
+
+    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
+        match &self.origin {
+            Origin::File { fingerprint, .. } | Origin::Folder { fingerprint, .. } => {
+                Some(*fingerprint)
+            }
             Origin::Stdin | Origin::Object => None,
         }
     }
@@ -214,6 +230,8 @@ mod tests {
             cleaned: false,
             links: (0..).zip(links).map(link).collect(),
             under_way: UnderWay::No,
+            arrived: 0,
+            trouble: None,
         }
     }
 

@@ -28,8 +28,10 @@ pub(crate) enum UnderWay {
     /// No living process sends them.
     No,
     Yes,
-    /// This process sends them, once it is told to go on.
+    /// A process holds them until the person lets it go on.
     Paused,
+    /// No process sends them now; one can go on with that.
+    Waits,
 }
 
 /// Why a link that should work doesn't.
@@ -52,7 +54,7 @@ pub enum Unreachable {
 pub enum State {
     /// A process is sending it.
     Uploading,
-    /// This process sends it, once the person lets it go on.
+    /// What is missing is sent once the person, or Lapse's next start, goes on with it.
     Paused,
     /// The upload ended before its time.
     Failed(String),
@@ -106,7 +108,7 @@ impl Share {
         }
         if self.links.is_empty() {
             return match self.under_way {
-                UnderWay::Paused => State::Paused,
+                UnderWay::Paused | UnderWay::Waits => State::Paused,
                 UnderWay::Yes => State::Uploading,
                 UnderWay::No => {
                     State::Failed("the upload was interrupted; share the file again".to_owned())

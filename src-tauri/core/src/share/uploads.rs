@@ -2,12 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::ShareId;
+use super::{ShareId, can_go_on};
+use crate::history::Said;
 use crate::lapse::Lapse;
 use crate::{Code, Error, Result};
+
+/// How long another program may take to stop an upload and clear up after it.
+const HEEDED: Duration = Duration::from_secs(15);
 
 /// What an upload was told last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,13 +67,29 @@ impl Uploads {
         self.inner().stopped
     }
 
-    pub(crate) fn is_paused(&self, id: &ShareId) -> bool {
-        self.inner().running.get(id).is_some_and(|upload| *upload.borrow() == Told::Pause)
+    /// Does what a person said in whichever program, if the upload runs here.
+    pub(crate) fn heed(&self, id: &ShareId, said: Option<Said>) {
+        self.tell(
+            id,
+            match said {
+                None => Told::Go,
+                Some(Said::Pause) => Told::Pause,
+                Some(Said::Cancel) => Told::Cancel,
+            },
+        );
     }
 
-    /// Tells an upload something, unless it was told to end; gives its channel, or none if it doesn't run here.
-    fn tell(&self, id: &ShareId, what: Told) -> Option<watch::Sender<Told>> {
-        let upload = self.inner().running.get(id).cloned()?;
+    fn ids(&self) -> Vec<ShareId> {
+        self.inner().running.keys().cloned().collect()
+    }
+
+    fn running(&self, id: &ShareId) -> Option<watch::Sender<Told>> {
+        self.inner().running.get(id).cloned()
+    }
+
+    /// Tells an upload something, unless it was told to end, or doesn't run here.
+    fn tell(&self, id: &ShareId, what: Told) {
+        let Some(upload) = self.running(id) else { return };
         upload.send_if_modified(|told| {
             let open = matches!(told, Told::Go | Told::Pause) && *told != what;
             if open {
@@ -76,7 +97,6 @@ impl Uploads {
             }
             open
         });
-        Some(upload)
     }
 }
 
@@ -96,11 +116,7 @@ impl Reins<'_> {
         match told.map_or(Told::Go, |told| *told) {
             Told::Go | Told::Pause => Ok(()),
             Told::Cancel => Err(canceled()),
-            Told::Stop => Err(Error::new(
-                Code::Interrupted,
-                "the upload was stopped",
-                "Share the file again when you like.",
-            )),
+            Told::Stop => Err(stopped()),
         }
     }
 
@@ -124,6 +140,12 @@ impl Drop for Reins<'_> {
     }
 }
 
+pub(super) fn stopped() -> Error {
+    let hint =
+        "Share the file again when you like; `lapse uploads` shows what can be gone on with.";
+    Error::new(Code::Interrupted, "the upload was stopped", hint)
+}
+
 pub(crate) fn canceled() -> Error {
     Error::new(Code::Canceled, "the upload was canceled", "Share the file again when you like.")
 }
@@ -134,35 +156,57 @@ impl Lapse {
         self.uploads.inner().running.len()
     }
 
-    /// Ends an upload that runs in this `Lapse`, and takes away what had arrived of it. Its share isn't listed
-    /// any more. Returns once that is done; what couldn't be taken away stays in the bucket, where no link
-    /// reaches it.
+    /// Ends an upload, whichever program sends it, and takes away what had arrived of it. Its share isn't listed any
+    /// more. Returns once that is done; what couldn't be taken away stays in the bucket, where no link reaches it.
     pub async fn cancel(&self, id: &ShareId) -> Result<()> {
-        self.tell_upload(id, Told::Cancel)?.closed().await;
-        Ok(())
+        let (id, is_under_way) = self.say(id, Some(Said::Cancel))?;
+        if let Some(upload) = self.uploads.running(&id) {
+            upload.closed().await;
+            return Ok(());
+        }
+        if is_under_way {
+            // The program that sends it heeds that soon.
+            let end = Instant::now() + HEEDED;
+            while self.history.upload(&id)?.is_some() && self.history.is_under_way(&id) {
+                if Instant::now() > end {
+                    return Err(Error::new(
+                        Code::NotKnown,
+                        format!("the program that sends {id} hasn't stopped yet"),
+                        "Look again with `lapse uploads`.",
+                    ));
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        self.history.set_failed(&id, &canceled().message)?;
+        self.history.set_hidden(&id, jiff::Timestamp::now())?;
+        self.changed(&id);
+        self.clean_upload(&id).await.map(drop)
     }
 
-    /// Lets an upload that runs in this `Lapse` wait. What arrived is kept; what is under way is sent again
+    /// Lets an upload wait, whichever program sends it. What arrived is kept; what is under way is sent again
     /// later.
     pub fn pause(&self, id: &ShareId) -> Result<()> {
-        self.tell_upload(id, Told::Pause).map(drop)
+        self.say(id, Some(Said::Pause)).map(drop)
     }
 
-    /// Lets a paused upload go on.
-    pub fn resume(&self, id: &ShareId) -> Result<()> {
-        self.tell_upload(id, Told::Go).map(drop)
+    /// Lets a paused upload go on. Gives whether a program sends it: where none does, [`Self::carry_on`] does.
+    pub fn resume(&self, id: &ShareId) -> Result<bool> {
+        self.say(id, None).map(|(_, is_under_way)| is_under_way)
     }
 
-    fn tell_upload(&self, id: &ShareId, what: Told) -> Result<watch::Sender<Told>> {
-        let id = self.history.find(id)?.id;
-        let upload = self.uploads.tell(&id, what).ok_or_else(|| {
-            Error::new(
-                Code::NotUploading,
-                format!("no upload of the share {id} runs here"),
-                "It has ended already, or another program sends it: stop it there.",
-            )
-        })?;
-        self.changed(&id);
-        Ok(upload)
+    /// Lets every upload that runs here wait, and ends them: for when this process ends, and they should go on only
+    /// when the person says so.
+    pub fn pause_all(&self) -> Result<Vec<ShareId>> {
+        let mut paused = Vec::new();
+        for id in self.uploads.ids() {
+            // One that can't be gone on with, or has just ended, is told below.
+            if self.history.find(&id).is_ok_and(|share| can_go_on(&share.origin)) {
+                self.history.set_said(&id, Some(Said::Pause))?;
+                paused.push(id);
+            }
+        }
+        self.interrupt();
+        Ok(paused)
     }
 }

@@ -31,7 +31,8 @@ impl Bucket {
             }
             _ => storage(&format!("can't {act}")),
         };
-        explained.caused_by(error)
+        let passes = passes(&error) && explained.code != Code::Certificate;
+        explained.passing(passes).caused_by(error)
     }
 
     fn refused(&self, act: &str, error: &impl ProvideErrorMetadata, raw: &HttpResponse) -> Error {
@@ -68,6 +69,19 @@ impl Bucket {
             {
                 self.wrong_region(region)
             }
+            (
+                Some(
+                    "BadDigest"
+                    | "InvalidDigest"
+                    | "XAmzContentChecksumMismatch"
+                    | "ChecksumMismatch",
+                ),
+                _,
+            ) => Error::new(
+                Code::Damaged,
+                format!("what arrived at {} isn't what was sent", self.host()),
+                "Try again, by another network if it stays.",
+            ),
             (Some("RequestTimeTooSkewed"), _) => Error::new(
                 Code::Clock,
                 "this computer's clock is too far from the storage's",
@@ -203,6 +217,36 @@ impl Bucket {
 
     fn host(&self) -> &str {
         &self.profile.endpoint.authority
+    }
+}
+
+/// Whether the same request may work later with nobody doing anything: the network is back, the server is up again
+/// or less busy, the sign-in was renewed.
+fn passes<E: ProvideErrorMetadata>(error: &Failed<E>) -> bool {
+    match error {
+        SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | SdkError::ResponseError(_) => {
+            true
+        }
+        SdkError::ServiceError(service) => {
+            let code = service.err().code();
+            let status = service.raw().status().as_u16();
+            matches!(status, 408 | 425 | 429 | 500 | 502..=504)
+                || matches!(
+                    code,
+                    Some(
+                        "RequestTimeout"
+                            | "RequestTimeTooSkewed"
+                            | "IncompleteBody"
+                            | "BadDigest"
+                            | "SlowDown"
+                            | "ExpiredToken"
+                            | "TokenRefreshRequired"
+                    )
+                )
+                // A portal's page, until someone has signed in to it.
+                || code.is_none() && !is_of_s3(service.raw().headers())
+        }
+        _ => false,
     }
 }
 

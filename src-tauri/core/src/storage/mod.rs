@@ -2,12 +2,16 @@
 
 mod fault;
 mod http;
+mod integrity;
 mod link;
+mod multipart;
 mod presign;
 pub mod probe;
 pub mod provider;
+mod retry;
 mod sign_in;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -18,11 +22,16 @@ use aws_sdk_s3::config::{
     StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use tokio::sync::OnceCell;
 
+pub use integrity::Integrity;
+pub(crate) use integrity::{Sum, Summing, joined};
 pub use link::Seen;
+pub use multipart::Joined;
 pub use presign::LinkFacts;
+use retry::Slowed;
 pub use sign_in::{Keys, SignInEnd};
 pub(crate) use sign_in::{SECRET_FROM_ENV, keychain_error, sign_in};
 
@@ -34,8 +43,6 @@ use crate::{Code, Error, Result};
 const ANSWER: Duration = Duration::from_mins(1);
 /// Bytes a second; slower isn't worth waiting for.
 const SLOWEST_LINE: u64 = 16 * 1024;
-/// Joining the parts of a large object takes some servers minutes: as long as these bytes.
-const SLOWEST_JOIN: u64 = 10 * 60 * SLOWEST_LINE;
 
 /// What the headers of an object say to whoever downloads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +60,17 @@ pub struct Object {
     pub size: u64,
     /// The etag, as the server spells it.
     pub etag: String,
+    /// The CRC-64/NVME of the whole, where the server tells it.
+    pub crc64: Option<u64>,
+}
+
+/// What the storage answers to bytes that it took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrived {
+    /// The etag, as the server spells it.
+    pub etag: String,
+    /// The CRC-64/NVME, where the server tells it.
+    pub crc64: Option<u64>,
 }
 
 /// A bucket, and the keys that open it.
@@ -64,13 +82,26 @@ pub struct Bucket {
     /// For links, which carry their own signature.
     plain: SharedHttpConnector,
     clock: ServerClock,
+    slowed: Slowed,
+    known: Arc<Known>,
+}
+
+/// What was seen of a bucket since it was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    exists: OnceCell<()>,
+    /// How it shows that what arrived by one request is what was sent.
+    pub(crate) in_one: OnceCell<Integrity>,
+    /// The same of an object in parts.
+    pub(crate) in_parts: OnceCell<Integrity>,
 }
 
 impl Bucket {
     /// Prepares to talk to the bucket of a profile; nothing is sent yet.
     pub fn open(profile: Profile, keys: Keys, clock: ServerClock) -> Result<Self> {
         let network = http::Network::of(&profile)?;
-        let mut config = aws_sdk_s3::Config::builder()
+        let slowed = Slowed::default();
+        let config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .credentials_provider(keys.provider())
             .region(Region::new(profile.region.clone()))
@@ -78,7 +109,9 @@ impl Bucket {
             .force_path_style(profile.path_style)
             .http_client(network.client())
             .interceptor(clock.clone())
+            // With full jitter and a budget for all requests together.
             .retry_config(RetryConfig::standard().with_max_attempts(4))
+            .retry_classifier(slowed.clone())
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(http::CONNECT)
@@ -87,15 +120,21 @@ impl Bucket {
             )
             .stalled_stream_protection(
                 StalledStreamProtectionConfig::enabled().grace_period(ANSWER).build(),
-            );
-        if profile.provider.id != "aws" {
-            // Many S3 servers don't know the SDK's newer checksums and refuse them.
-            config = config
-                .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-                .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
-        }
+            )
+            // Many S3 servers don't know the SDK's own checksums and refuse them; what each can compare its check
+            // found out.
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
         let client = Client::from_conf(config.build());
-        Ok(Self { profile, keys, client, plain: network.plain(), clock })
+        Ok(Self {
+            profile,
+            keys,
+            client,
+            plain: network.plain(),
+            clock,
+            slowed,
+            known: Arc::default(),
+        })
     }
 
     /// The profile this was opened with.
@@ -113,8 +152,25 @@ impl Bucket {
         &self.clock
     }
 
-    /// Whether the bucket is there and may be used. Some servers make a missing bucket at the first PUT,
-    /// so this comes before it.
+    /// How often the server asked to be asked less.
+    pub(crate) fn slowed(&self) -> u64 {
+        self.slowed.count()
+    }
+
+    pub(crate) fn known(&self) -> &Known {
+        &self.known
+    }
+
+    /// Whether the bucket is there, asked once since it was opened: some servers make a missing bucket at the
+    /// first PUT, so this comes before it.
+    pub(crate) async fn must_exist(&self) -> Result<()> {
+        if self.profile.provider.makes_buckets {
+            self.known.exists.get_or_try_init(|| self.check_exists()).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the bucket is there and may be used.
     pub async fn check_exists(&self) -> Result<()> {
         // A listing, since the answer to a HEAD has no body: it can't say whether the key, the secret, the
         // region or only a right is wrong, and a portal's 200 looks like a bucket's.
@@ -133,14 +189,16 @@ impl Bucket {
         answer.map(drop).map_err(|error| self.explain("make the bucket", error))
     }
 
-    /// Writes an object in one request. `body` must be replayable for retries to work.
+    /// Writes an object in one request. `body` must be replayable for retries to work. The storage compares
+    /// `crc64`, where that is given.
     pub async fn put(
         &self,
         key: &str,
         headers: &Headers,
         body: ByteStream,
         size: u64,
-    ) -> Result<String> {
+        crc64: Option<u64>,
+    ) -> Result<Arrived> {
         let answer = self
             .client
             .put_object()
@@ -149,104 +207,24 @@ impl Bucket {
             .content_type(&headers.content_type)
             .content_disposition(&headers.disposition)
             .content_length(i64::try_from(size).unwrap_or(i64::MAX))
+            .set_checksum_crc64_nvme(crc64.map(integrity::crc64_text))
             .body(body)
             .customize()
             .config_override(patient(size))
             .send()
             .await
             .map_err(|error| self.explain("upload", error))?;
-        self.etag(answer.e_tag)
-    }
-
-    /// Begins a multipart upload and gives its id.
-    pub async fn create_multipart(&self, key: &str, headers: &Headers) -> Result<String> {
-        let answer = self
-            .client
-            .create_multipart_upload()
-            .bucket(&self.profile.bucket)
-            .key(key)
-            .content_type(&headers.content_type)
-            .content_disposition(&headers.disposition)
-            .send()
-            .await
-            .map_err(|error| self.explain("upload", error))?;
-        answer.upload_id.ok_or_else(|| self.not_s3())
-    }
-
-    /// Sends one part (numbered from 1) and gives its etag.
-    pub async fn upload_part(
-        &self,
-        key: &str,
-        upload: &str,
-        number: i32,
-        body: ByteStream,
-        size: u64,
-    ) -> Result<String> {
-        let answer = self
-            .client
-            .upload_part()
-            .bucket(&self.profile.bucket)
-            .key(key)
-            .upload_id(upload)
-            .part_number(number)
-            .content_length(i64::try_from(size).unwrap_or(i64::MAX))
-            .body(body)
-            .customize()
-            .config_override(patient(size))
-            .send()
-            .await
-            .map_err(|error| self.explain("upload", error))?;
-        self.etag(answer.e_tag)
-    }
-
-    /// Joins the parts (their etags in order) into the object, and gives its etag.
-    pub async fn complete_multipart(
-        &self,
-        key: &str,
-        upload: &str,
-        etags: &[String],
-    ) -> Result<String> {
-        let parts = etags
-            .iter()
-            .zip(1..)
-            .map(|(etag, number)| CompletedPart::builder().e_tag(etag).part_number(number).build())
-            .collect();
-        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-        let answer = self
-            .client
-            .complete_multipart_upload()
-            .bucket(&self.profile.bucket)
-            .key(key)
-            .upload_id(upload)
-            .multipart_upload(parts)
-            .customize()
-            .config_override(patient(SLOWEST_JOIN))
-            .send()
-            .await
-            .map_err(|error| self.explain("upload", error))?;
-        self.etag(answer.e_tag)
-    }
-
-    /// Gives a multipart upload up.
-    pub async fn abort_multipart(&self, key: &str, upload: &str) -> Result<()> {
-        let request = self
-            .client
-            .abort_multipart_upload()
-            .bucket(&self.profile.bucket)
-            .key(key)
-            .upload_id(upload);
-        request.send().await.map(drop).map_err(|error| self.explain("give the upload up", error))
+        let crc64 = answer.checksum_crc64_nvme.as_deref().and_then(integrity::crc64_of);
+        Ok(Arrived { etag: self.etag(answer.e_tag)?, crc64 })
     }
 
     /// What the storage says of an object.
     pub async fn head(&self, key: &str) -> Result<Object> {
-        let answer =
-            self.client.head_object().bucket(&self.profile.bucket).key(key).send().await.map_err(
-                |error| {
-                    let error = self.explain("look at the object", error);
-                    if error.code == Code::NoSuchBucket { self.no_such_object(key) } else { error }
-                },
-            );
+        let request = self.client.head_object().bucket(&self.profile.bucket).key(key);
+        let answer = request.checksum_mode(ChecksumMode::Enabled).send().await.map_err(|error| {
+            let error = self.explain("look at the object", error);
+            if error.code == Code::NoSuchBucket { self.no_such_object(key) } else { error }
+        });
         // A HEAD's answer has no body: 404 is all it says.
         let answer = match answer {
             Err(error) if error.code == Code::NoSuchObject => match self.check_exists().await {
@@ -258,6 +236,7 @@ impl Bucket {
         Ok(Object {
             size: answer.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
             etag: self.etag(answer.e_tag)?,
+            crc64: answer.checksum_crc64_nvme.as_deref().and_then(integrity::crc64_of),
         })
     }
 

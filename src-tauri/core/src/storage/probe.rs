@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::http::Answer;
 use super::provider::Rotation;
-use super::{Bucket, Headers, LinkFacts, Seen};
+use super::{Arrived, Bucket, Headers, Integrity, Joined, LinkFacts, Object, Seen, joined};
 use crate::event::{Event, Sink};
 use crate::keychain::Sensitive;
 use crate::share::disposition;
@@ -58,6 +58,9 @@ pub struct Finding {
 const FOLDER: &str = ".lapse-check";
 /// Throw-away objects this old are leftovers of a check that was cut off; younger ones may be another computer's.
 const LEFTOVER: SignedDuration = SignedDuration::from_hours(1);
+const CHECKSUM: &str = "checksum";
+const ETAG: &str = "etag";
+const CHECKSUM_OF_PARTS: &str = "checksum_of_parts";
 /// Between the fields of a form.
 const BOUNDARY: &str = "lapse-check-7d1f0c";
 const BODY: &[u8] = b"Lapse checks this bucket. This object may be deleted.\n";
@@ -67,10 +70,7 @@ const PART: usize = 5 * 1024 * 1024;
 /// Tries everything, tells each finding as it is known, and removes what it put.
 pub(crate) async fn run(bucket: &Bucket, sink: &dyn Sink) -> Result<Vec<Finding>> {
     bucket.check_exists().await?;
-    let folder = match bucket.profile.prefix.as_str() {
-        "" => format!("{FOLDER}/"),
-        prefix => format!("{prefix}/{FOLDER}/"),
-    };
+    let folder = folder_of(bucket);
     let probe = Probe { bucket, root: format!("{folder}{}", crate::share::random_step()) };
     sweep(bucket, &folder).await;
     let mut findings = Vec::new();
@@ -90,13 +90,51 @@ pub(crate) async fn run(bucket: &Bucket, sink: &dyn Sink) -> Result<Vec<Finding>
         tell(probe.other_object().await);
         tell(probe.private().await);
         tell(probe.conditional_put().await);
+        tell(probe.checksum().await);
+        tell(probe.etag().await);
         tell(probe.two_parts().await);
+        tell(probe.checksum_of_parts().await);
         tell(probe.post_form().await);
         tell(probe.lifecycle().await);
         tell(probe.rotation());
         tell(probe.clean_up().await);
     }
     Ok(findings)
+}
+
+/// What [`integrity_of`] needs to know of a bucket, and no more: that about parts takes some megabytes.
+pub(crate) async fn integrity(bucket: &Bucket, parts: bool) -> Result<Vec<Finding>> {
+    let probe =
+        Probe { bucket, root: format!("{}{}", folder_of(bucket), crate::share::random_step()) };
+    let mut findings = vec![probe.checksum().await, probe.etag().await];
+    if parts {
+        findings.push(probe.checksum_of_parts().await);
+    }
+    for key in [probe.key(), probe.parts()] {
+        bucket.delete(&key).await?;
+    }
+    Ok(findings)
+}
+
+/// How a bucket shows that what arrived is what was sent; nothing before that was tried.
+pub(crate) fn integrity_of(findings: &[Finding], parts: bool) -> Option<Integrity> {
+    let passes = |name: &str| {
+        let finding = findings.iter().find(|finding| finding.name == name)?;
+        Some(finding.verdict == Verdict::Pass)
+    };
+    let compares = passes(CHECKSUM)? && (!parts || passes(CHECKSUM_OF_PARTS)?);
+    Some(match (compares, passes(ETAG)?) {
+        (true, _) => Integrity::Crc64,
+        (false, true) => Integrity::Md5,
+        (false, false) => Integrity::Size,
+    })
+}
+
+fn folder_of(bucket: &Bucket) -> String {
+    match bucket.profile.prefix.as_str() {
+        "" => format!("{FOLDER}/"),
+        prefix => format!("{prefix}/{FOLDER}/"),
+    }
 }
 
 /// What an earlier check left behind when it was killed. Best effort: it is told of by no promise.
@@ -124,6 +162,12 @@ fn finding(name: &str, verdict: Verdict, text: impl Into<String>) -> Finding {
     Finding { name: name.to_owned(), verdict, text: text.into() }
 }
 
+fn crc64(bytes: &[u8]) -> u64 {
+    let mut sum = Integrity::Crc64.summing();
+    sum.add(bytes);
+    sum.end().crc64().unwrap_or_default()
+}
+
 fn pass(name: &str, text: impl Into<String>) -> Finding {
     finding(name, Verdict::Pass, text)
 }
@@ -133,17 +177,21 @@ impl Probe<'_> {
         format!("{}/one", self.root)
     }
 
+    fn parts(&self) -> String {
+        format!("{}/parts", self.root)
+    }
+
     fn other(&self) -> String {
         format!("{}/two", self.root)
     }
 
-    async fn put(&self, key: &str, body: Vec<u8>) -> Result<String> {
+    async fn put(&self, key: &str, body: Vec<u8>, crc64: Option<u64>) -> Result<Arrived> {
         let headers = Headers {
             content_type: "text/plain".to_owned(),
             disposition: disposition("lapse-check.txt", false),
         };
         let size = body.len() as u64;
-        self.bucket.put(key, &headers, ByteStream::from(body), size).await
+        self.bucket.put(key, &headers, ByteStream::from(body), size, crc64).await
     }
 
     fn facts(&self, key: &str, seconds: u32) -> LinkFacts {
@@ -157,7 +205,7 @@ impl Probe<'_> {
     }
 
     async fn write(&self) -> Finding {
-        match self.put(&self.key(), BODY.to_vec()).await {
+        match self.put(&self.key(), BODY.to_vec(), None).await {
             Ok(_) => pass("write", "Files can be written."),
             Err(error) => finding("write", Verdict::Fail, error.to_string()),
         }
@@ -231,7 +279,7 @@ impl Probe<'_> {
 
     async fn other_object(&self) -> Finding {
         const NAME: &str = "other_object";
-        if let Err(error) = self.put(&self.other(), BODY.to_vec()).await {
+        if let Err(error) = self.put(&self.other(), BODY.to_vec(), None).await {
             return finding(NAME, Verdict::Fail, error.to_string());
         }
         let url = self
@@ -301,40 +349,97 @@ impl Probe<'_> {
         }
     }
 
+    /// Whether a wrong CRC-64 is refused, and a right one isn't.
+    async fn checksum(&self) -> Finding {
+        let crc64 = crc64(BODY);
+        let right = self.put(&self.key(), BODY.to_vec(), Some(crc64)).await;
+        let wrong = self.put(&self.key(), BODY.to_vec(), Some(!crc64)).await;
+        let is_right = right.is_ok_and(|put| put.crc64.is_none_or(|answered| answered == crc64));
+        match wrong {
+            Err(error) if is_right && error.code == Code::Damaged => {
+                pass(CHECKSUM, "A file that was damaged on its way is refused (CRC-64).")
+            }
+            _ => finding(
+                CHECKSUM,
+                Verdict::Warn,
+                "The storage doesn't compare CRC-64 checksums; Lapse compares what it answers.",
+            ),
+        }
+    }
+
+    /// Whether the etag of one request is the MD5 of its bytes.
+    async fn etag(&self) -> Finding {
+        let mut md5 = Integrity::Md5.summing();
+        md5.add(BODY);
+        match self.put(&self.key(), BODY.to_vec(), None).await {
+            Ok(put) if md5.end().fits(&put.etag, None) => {
+                pass(ETAG, "The storage answers the MD5 of what arrived.")
+            }
+            Ok(_) => finding(
+                ETAG,
+                Verdict::Warn,
+                "The storage's etags aren't MD5s; where it compares no checksum, only sizes are compared.",
+            ),
+            Err(error) => finding(ETAG, Verdict::Warn, error.to_string()),
+        }
+    }
+
     async fn two_parts(&self) -> Finding {
         const NAME: &str = "multipart";
-        let key = format!("{}/parts", self.root);
+        match self.in_two_parts(Integrity::Size).await {
+            Ok((_, object)) if object.size == PART as u64 + 3 => {
+                pass(NAME, "A file in two parts arrives whole.")
+            }
+            Ok(_) => finding(NAME, Verdict::Fail, "A file in two parts doesn't arrive whole."),
+            Err(error) => finding(NAME, Verdict::Fail, error.to_string()),
+        }
+    }
+
+    /// Whether the CRC-64 of an object in parts is that of the whole: some servers answer a composite one.
+    async fn checksum_of_parts(&self) -> Finding {
+        let whole = crc64(&[vec![7; PART], b"end".to_vec()].concat());
+        match self.in_two_parts(Integrity::Crc64).await {
+            Ok((answered, object)) if answered.or(object.crc64) == Some(whole) => {
+                pass(CHECKSUM_OF_PARTS, "Also a file in parts has the checksum of the whole.")
+            }
+            _ => finding(
+                CHECKSUM_OF_PARTS,
+                Verdict::Warn,
+                "Files in parts have no checksum of the whole here; Lapse compares each part.",
+            ),
+        }
+    }
+
+    /// Puts an object in two parts; gives the CRC-64 that was answered, and what is there then.
+    async fn in_two_parts(&self, integrity: Integrity) -> Result<(Option<u64>, Object)> {
+        let (bucket, key) = (self.bucket, self.parts());
         let headers = Headers {
             content_type: "application/octet-stream".to_owned(),
             disposition: disposition("x", false),
         };
-        let upload = match self.bucket.create_multipart(&key, &headers).await {
-            Ok(upload) => upload,
-            Err(error) => return finding(NAME, Verdict::Fail, error.to_string()),
-        };
+        let upload = bucket.create_multipart(&key, &headers, integrity).await?;
         let sent = async {
-            let first = self
-                .bucket
-                .upload_part(&key, &upload, 1, ByteStream::from(vec![7; PART]), PART as u64)
-                .await?;
-            let last = self
-                .bucket
-                .upload_part(&key, &upload, 2, ByteStream::from_static(b"end"), 3)
-                .await?;
-            self.bucket.complete_multipart(&key, &upload, &[first, last]).await?;
-            self.bucket.head(&key).await
+            let (mut parts, mut sums) = (Vec::new(), Vec::new());
+            for (number, bytes) in (1..).zip([vec![7; PART], b"end".to_vec()]) {
+                let (size, crc64) = (bytes.len() as u64, crc64(&bytes));
+                let given = Some(crc64).filter(|_| integrity == Integrity::Crc64);
+                let body = ByteStream::from(bytes);
+                let part = bucket.upload_part(&key, &upload, number, body, size, given).await?;
+                sums.push((crc64, size));
+                parts.push(Arrived { crc64: given, ..part });
+            }
+            let whole = Some(joined(sums)).filter(|_| integrity == Integrity::Crc64);
+            match bucket.complete_multipart(&key, &upload, &parts, whole).await? {
+                Joined::Whole(object) => Ok((object.crc64, bucket.head(&key).await?)),
+                Joined::NoSuchUpload => Err(super::fault::storage("the upload's parts are gone")),
+            }
         };
-        match sent.await {
-            Ok(object) if object.size == PART as u64 + 3 => {
-                pass(NAME, "A file in two parts arrives whole.")
-            }
-            Ok(_) => finding(NAME, Verdict::Fail, "A file in two parts doesn't arrive whole."),
-            Err(error) => {
-                // The upload's own failure is the one to tell; what stays is cleaned up by the bucket's rules.
-                let _ = self.bucket.abort_multipart(&key, &upload).await;
-                finding(NAME, Verdict::Fail, error.to_string())
-            }
+        let sent = sent.await;
+        if sent.is_err() {
+            // The upload's own failure is the one to tell; what stays is cleaned up by the bucket's rules.
+            let _ = bucket.abort_multipart(&key, &upload).await;
         }
+        sent
     }
 
     async fn post_form(&self) -> Finding {

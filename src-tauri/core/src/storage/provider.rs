@@ -20,7 +20,7 @@ pub enum Rotation {
 }
 
 /// One row of the table.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Provider {
     /// The name in config.toml and after `--provider`.
     pub id: &'static str,

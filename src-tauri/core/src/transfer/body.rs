@@ -1,0 +1,188 @@
+//! The bytes of one request, read again each time it is tried.
+
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use bytes::Bytes;
+use futures_util::stream;
+use http_body::Frame;
+use http_body_util::StreamBody;
+
+use super::Progress;
+use crate::share::OpenFile;
+use crate::storage::{Integrity, Sum, Summing};
+use crate::{Error, Result};
+
+/// One read of the file.
+const READ: usize = 256 * 1024;
+
+/// Bytes that are sent by one request.
+#[derive(Clone)]
+pub(super) struct Piece {
+    from: From,
+    pub(super) length: u64,
+}
+
+#[derive(Clone)]
+enum From {
+    /// From this place of the file on.
+    File(Arc<File>, u64),
+    Memory(Bytes),
+}
+
+impl Piece {
+    pub(super) fn of_file(source: &OpenFile, offset: u64, length: u64) -> Result<Self> {
+        let file = source.file.try_clone();
+        let file = file.map_err(|error| Error::disk("read", &source.path, error))?;
+        Ok(Self { from: From::File(Arc::new(file), offset), length })
+    }
+
+    pub(super) fn of_memory(bytes: Bytes) -> Self {
+        Self { length: bytes.len() as u64, from: From::Memory(bytes) }
+    }
+
+    /// At most `want` bytes from `at` on.
+    fn read(&self, at: u64, want: usize) -> io::Result<Bytes> {
+        match &self.from {
+            From::File(file, offset) => read_at(file, offset + at, want),
+            From::Memory(bytes) => {
+                let at = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+                Ok(bytes.slice(at..bytes.len().min(at + want)))
+            }
+        }
+    }
+
+    /// What it sums up to, each way that is asked for, by reading it once.
+    pub(super) async fn sums<const N: usize>(&self, ways: [Integrity; N]) -> io::Result<[Sum; N]> {
+        let piece = self.clone();
+        off_the_async_threads(move || {
+            let mut sums = ways.map(Integrity::summing);
+            let mut at = 0;
+            while at < piece.length {
+                let bytes = piece.read(at, wanted(piece.length - at))?;
+                for sum in &mut sums {
+                    sum.add(&bytes);
+                }
+                at += bytes.len() as u64;
+            }
+            Ok(sums.map(Summing::end))
+        })
+        .await
+    }
+
+    /// A body that reads the piece each time it is sent.
+    pub(super) fn body(&self, sent: &Arc<Counted>) -> ByteStream {
+        let (piece, sent) = (self.clone(), Arc::clone(sent));
+        ByteStream::new(SdkBody::retryable(move || {
+            sent.begin();
+            let state = (piece.clone(), Arc::clone(&sent), 0, sent.way.summing());
+            let frames = stream::try_unfold(state, |(piece, sent, at, mut sum)| async move {
+                if at == piece.length {
+                    sent.sum(sum.end());
+                    return Ok(None);
+                }
+                let pacer = &sent.progress.pacer;
+                let want = pacer.bite(wanted(piece.length - at));
+                pacer.pay(want).await;
+                let (piece, bytes, sum) = off_the_async_threads(move || {
+                    let bytes = piece.read(at, want)?;
+                    sum.add(&bytes);
+                    Ok((piece, bytes, sum))
+                })
+                .await?;
+                let read = bytes.len() as u64;
+                sent.add(read);
+                crate::point::reach("mid_part");
+                Ok::<_, io::Error>(Some((Frame::data(bytes), (piece, sent, at + read, sum))))
+            });
+            SdkBody::from_body_1_x(StreamBody::new(frames))
+        }))
+    }
+}
+
+fn wanted(left: u64) -> usize {
+    usize::try_from(left).unwrap_or(READ).min(READ)
+}
+
+async fn off_the_async_threads<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+fn read_at(file: &File, offset: u64, want: usize) -> io::Result<Bytes> {
+    let mut buffer = vec![0; want];
+    #[cfg(unix)]
+    let read = std::os::unix::fs::FileExt::read_at(file, &mut buffer, offset)?;
+    #[cfg(windows)]
+    let read = std::os::windows::fs::FileExt::seek_read(file, &mut buffer, offset)?;
+    if read == 0 {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter"));
+    }
+    buffer.truncate(read);
+    Ok(buffer.into())
+}
+
+/// What one request has sent so far. It counts only as long as the request may still end well.
+pub(super) struct Counted {
+    progress: Arc<Progress>,
+    bytes: AtomicU64,
+    /// What is summed up while it is sent.
+    way: Integrity,
+    sum: Mutex<Option<Sum>>,
+}
+
+impl Counted {
+    pub(super) fn new(progress: &Arc<Progress>, way: Integrity) -> Self {
+        Self {
+            progress: Arc::clone(progress),
+            bytes: AtomicU64::new(0),
+            way,
+            sum: Mutex::default(),
+        }
+    }
+
+    fn begin(&self) {
+        self.take_back();
+        *self.locked() = None;
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, Option<Sum>> {
+        self.sum.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sum(&self, sum: Sum) {
+        *self.locked() = Some(sum);
+    }
+
+    /// What was sent sums up to this; nothing before all of it was.
+    pub(super) fn summed(&self) -> Option<Sum> {
+        *self.locked()
+    }
+
+    fn add(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.progress.add(bytes);
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn take_back(&self) {
+        self.progress.take_back(self.bytes.swap(0, Ordering::Relaxed));
+    }
+
+    pub(super) fn arrived(&self) {
+        self.bytes.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.take_back();
+    }
+}

@@ -6,3 +6,4 @@ mod keychain;
 mod lan;
 mod network;
 mod state;
+mod transfer;

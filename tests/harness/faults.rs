@@ -199,7 +199,7 @@ impl Https {
     }
 }
 
-fn listen<F, H>(handle: H) -> Fault
+pub(crate) fn listen<F, H>(handle: H) -> Fault
 where
     H: Fn(TcpStream) -> F + Send + 'static,
     F: Future<Output = ()> + Send + 'static,

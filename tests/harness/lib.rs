@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 pub mod clocks;
 pub mod faults;
+pub mod faulty;
 pub mod lapse;
 pub mod leaks;
 pub mod link;

@@ -27,15 +27,32 @@ pub(crate) fn is_of_s3(headers: &Headers) -> bool {
 }
 
 /// A clock shared by all that talk to one storage.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ServerClock {
     offset: Arc<AtomicI64>,
+    /// The offset that is written down.
+    kept: Arc<AtomicI64>,
+}
+
+impl Default for ServerClock {
+    /// One of which nothing is known.
+    fn default() -> Self {
+        Self { kept: Arc::new(AtomicI64::new(i64::MIN)), ..Self::with_offset(0) }
+    }
 }
 
 impl ServerClock {
-    /// A clock that is `offset` seconds ahead of this computer's.
+    /// A clock that was `offset` seconds ahead of this computer's, as is written down.
     pub fn with_offset(offset: i64) -> Self {
-        Self { offset: Arc::new(AtomicI64::new(offset)) }
+        Self { offset: Arc::new(AtomicI64::new(offset)), kept: Arc::new(AtomicI64::new(offset)) }
+    }
+
+    pub(crate) fn is_kept(&self, offset: i64) -> bool {
+        self.kept.load(Ordering::Relaxed) == offset
+    }
+
+    pub(crate) fn keep(&self, offset: i64) {
+        self.kept.store(offset, Ordering::Relaxed);
     }
 
     /// Seconds that the server is ahead of this computer (negative: behind).

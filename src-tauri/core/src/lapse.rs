@@ -211,9 +211,15 @@ impl Lapse {
         Ok(ServerClock::with_offset(self.history.clock_offset(&profile.endpoint.authority)?))
     }
 
-    /// Keeps what a bucket's answers told of its clock.
+    /// Keeps what a bucket's answers told of its clock, where that is new.
     pub(crate) fn keep_clock(&self, bucket: &Bucket) -> Result<()> {
-        self.history.set_clock_offset(&bucket.profile().endpoint.authority, bucket.clock().offset())
+        let ahead = bucket.clock().offset();
+        if bucket.clock().is_kept(ahead) {
+            return Ok(());
+        }
+        self.history.set_clock_offset(&bucket.profile().endpoint.authority, ahead)?;
+        bucket.clock().keep(ahead);
+        Ok(())
     }
 
     /// Every profile, the local store first.

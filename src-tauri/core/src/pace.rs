@@ -17,7 +17,7 @@ const BESIDES: usize = 4;
 pub(crate) const LEAST: u64 = 32 * 1024;
 
 /// What a large request weighs, and what a small one does: those wait more than they send.
-const LARGE: usize = 4;
+const LARGE: usize = 8;
 const SMALL: usize = 1;
 /// Up to here a request is small.
 const SMALL_BYTES: u64 = 1024 * 1024;
@@ -380,7 +380,7 @@ mod tests {
         // The last step is too small to be seen.
         assert!(after(10, u64::MAX).await > MOST - MOST / 10);
         // What fills the line is enough: one step beyond is taken back.
-        assert_eq!(after(10, 24_000_000).await, 24);
+        assert_eq!(after(10, 48_000_000).await, 48);
         assert_eq!(after(10, 1_000_000).await, FIRST);
     }
 

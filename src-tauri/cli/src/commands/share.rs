@@ -18,7 +18,7 @@ use crate::output::{
 use crate::progress::Screen;
 
 /// Files on their way at once. How many requests run is core's to say; these wait with their files open.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 96;
 
 pub(crate) async fn share(
     lapse: &Lapse,

@@ -299,11 +299,7 @@ impl History {
         Ok(found.unwrap_or(0))
     }
 
-    /// Keeps a server's clock offset; a row is written only when it changed.
     pub(crate) fn set_clock_offset(&self, host: &str, ahead: i64) -> Result<()> {
-        if self.clock_offset(host)? == ahead {
-            return Ok(());
-        }
         self.change(
             "INSERT INTO clocks (host, ahead) VALUES (?1, ?2) ON CONFLICT (host) DO UPDATE SET ahead = ?2",
             params![host, ahead],

@@ -219,8 +219,10 @@ impl Lapse {
 
     /// Hears what other programs say of an upload that runs here.
     async fn heed(&self, id: &ShareId) {
+        // A small upload is over before anyone says anything.
         let mut seen = None;
         loop {
+            tokio::time::sleep(HEED).await;
             let version = self.history.version().ok();
             if version != seen {
                 seen = version;
@@ -230,7 +232,6 @@ impl Lapse {
                     Err(error) => tracing::debug!(code = error.code.as_str(), "nothing is heard"),
                 }
             }
-            tokio::time::sleep(HEED).await;
         }
     }
 

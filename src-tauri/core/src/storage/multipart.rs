@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
@@ -20,6 +21,8 @@ pub enum Joined {
     Whole(Arrived),
     /// The storage knows no such upload: it was completed before, or given up.
     NoSuchUpload,
+    /// The storage has other parts than it was told.
+    OtherParts,
 }
 
 impl Bucket {
@@ -42,7 +45,10 @@ impl Bucket {
                 .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
                 .checksum_type(ChecksumType::FullObject);
         }
-        let answer = request.send().await.map_err(|error| self.explain("upload", error))?;
+        // Tried again by whoever asks, once what an answer that was lost left is given up.
+        let once = aws_sdk_s3::Config::builder().retry_config(RetryConfig::disabled());
+        let answer = request.customize().config_override(once).send().await;
+        let answer = answer.map_err(|error| self.explain("upload", error))?;
         answer.upload_id.filter(|id| !id.is_empty()).ok_or_else(|| self.not_s3())
     }
 
@@ -107,6 +113,7 @@ impl Bucket {
                 self.arrived(answer.e_tag, answer.checksum_crc64_nvme.as_deref()).map(Joined::Whole)
             }
             Err(error) if error.code() == Some("NoSuchUpload") => Ok(Joined::NoSuchUpload),
+            Err(error) if error.code() == Some("InvalidPart") => Ok(Joined::OtherParts),
             Err(error) => Err(self.explain("upload", error)),
         }
     }

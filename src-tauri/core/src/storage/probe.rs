@@ -423,6 +423,14 @@ impl Probe<'_> {
             for (number, bytes) in (1..).zip([vec![7; PART], b"end".to_vec()]) {
                 let (size, crc64) = (bytes.len() as u64, crc64(&bytes));
                 let given = Some(crc64).filter(|_| integrity == Integrity::Crc64);
+                if number == 2 && given.is_some() {
+                    let body = ByteStream::from(bytes.clone());
+                    let wrong =
+                        bucket.upload_part(&key, &upload, 2, body, size, Some(!crc64)).await;
+                    if wrong.is_ok() {
+                        return Err(super::fault::storage("a damaged part was taken"));
+                    }
+                }
                 let body = ByteStream::from(bytes);
                 let part = bucket.upload_part(&key, &upload, number, body, size, given).await?;
                 sums.push((crc64, size));
@@ -431,7 +439,9 @@ impl Probe<'_> {
             let whole = Some(joined(sums)).filter(|_| integrity == Integrity::Crc64);
             match bucket.complete_multipart(&key, &upload, &parts, whole).await? {
                 Joined::Whole(object) => Ok((object.crc64, bucket.head(&key).await?)),
-                Joined::NoSuchUpload => Err(super::fault::storage("the upload's parts are gone")),
+                Joined::NoSuchUpload | Joined::OtherParts => {
+                    Err(super::fault::storage("the upload's parts are gone"))
+                }
             }
         };
         let sent = sent.await;

@@ -17,7 +17,7 @@ use crate::storage::{Integrity, Sum, Summing};
 use crate::{Error, Result};
 
 /// One read of the file.
-const READ: usize = 256 * 1024;
+pub(super) const READ: usize = 256 * 1024;
 
 /// Bytes that are sent by one request.
 #[derive(Clone)]
@@ -40,6 +40,17 @@ impl Piece {
         Ok(Self { from: From::File(Arc::new(file), offset), length })
     }
 
+    /// A file that one read takes: read here, so that it isn't read twice.
+    pub(super) async fn of_small_file(source: &OpenFile) -> Result<Self> {
+        let piece = Self::of_file(source, 0, source.fingerprint.size)?;
+        let bytes = off_the_async_threads(move || {
+            if piece.length == 0 { Ok(Bytes::new()) } else { piece.read(0, wanted(piece.length)) }
+        });
+        let bytes = bytes.await.map_err(super::unreadable)?;
+        // One that became shorter meanwhile has changed.
+        Ok(Self { length: source.fingerprint.size, from: From::Memory(bytes) })
+    }
+
     pub(super) fn of_memory(bytes: Bytes) -> Self {
         Self { length: bytes.len() as u64, from: From::Memory(bytes) }
     }
@@ -50,7 +61,8 @@ impl Piece {
             From::File(file, offset) => read_at(file, offset + at, want),
             From::Memory(bytes) => {
                 let at = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
-                Ok(bytes.slice(at..bytes.len().min(at + want)))
+                let part = bytes.slice(at..bytes.len().min(at + want));
+                if part.is_empty() { Err(shorter()) } else { Ok(part) }
             }
         }
     }
@@ -58,7 +70,7 @@ impl Piece {
     /// What it sums up to, each way that is asked for, by reading it once.
     pub(super) async fn sums<const N: usize>(&self, ways: [Integrity; N]) -> io::Result<[Sum; N]> {
         let piece = self.clone();
-        off_the_async_threads(move || {
+        self.work(move || {
             let mut sums = ways.map(Integrity::summing);
             let mut at = 0;
             while at < piece.length {
@@ -73,6 +85,17 @@ impl Piece {
         .await
     }
 
+    /// What waits for a disk, or takes long, is done elsewhere.
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        match &self.from {
+            From::Memory(bytes) if bytes.len() <= READ => work(),
+            From::Memory(_) | From::File(..) => off_the_async_threads(work).await,
+        }
+    }
+
     /// A body that reads the piece each time it is sent.
     pub(super) fn body(&self, sent: &Arc<Counted>) -> ByteStream {
         let (piece, sent) = (self.clone(), Arc::clone(sent));
@@ -81,20 +104,24 @@ impl Piece {
             let state = (piece.clone(), Arc::clone(&sent), 0, sent.way.summing());
             let frames = stream::try_unfold(state, |(piece, sent, at, mut sum)| async move {
                 if at == piece.length {
-                    sent.sum(sum.end());
                     return Ok(None);
                 }
                 let pacer = &sent.progress.pacer;
                 let want = pacer.bite(wanted(piece.length - at));
                 pacer.pay(want).await;
-                let (piece, bytes, sum) = off_the_async_threads(move || {
-                    let bytes = piece.read(at, want)?;
+                let from = piece.clone();
+                let read = move || {
+                    let bytes = from.read(at, want)?;
                     sum.add(&bytes);
-                    Ok((piece, bytes, sum))
-                })
-                .await?;
+                    Ok((bytes, sum))
+                };
+                let (bytes, sum) = piece.work(read).await?;
                 let read = bytes.len() as u64;
                 sent.add(read);
+                // Nobody asks for more once the length that was told is reached.
+                if at + read == piece.length {
+                    sent.sum(sum.clone().end());
+                }
                 crate::point::reach("mid_part");
                 Ok::<_, io::Error>(Some((Frame::data(bytes), (piece, sent, at + read, sum))))
             });
@@ -120,10 +147,14 @@ fn read_at(file: &File, offset: u64, want: usize) -> io::Result<Bytes> {
     #[cfg(windows)]
     let read = std::os::windows::fs::FileExt::seek_read(file, &mut buffer, offset)?;
     if read == 0 {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter"));
+        return Err(shorter());
     }
     buffer.truncate(read);
     Ok(buffer.into())
+}
+
+fn shorter() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter")
 }
 
 /// What one request has sent so far. It counts only as long as the request may still end well.
@@ -158,9 +189,16 @@ impl Counted {
         *self.locked() = Some(sum);
     }
 
-    /// What was sent sums up to this; nothing before all of it was.
-    pub(super) fn summed(&self) -> Option<Sum> {
-        *self.locked()
+    /// What was sent sums up to this; `before` where that was summed up before.
+    pub(super) fn summed(&self, before: Sum) -> Sum {
+        match self.way {
+            // Of no bytes none were read.
+            Integrity::Md5 => {
+                let read = *self.locked();
+                read.unwrap_or_else(|| self.way.summing().end())
+            }
+            Integrity::Crc64 | Integrity::Size => before,
+        }
     }
 
     fn add(&self, bytes: u64) {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use self::body::{Counted, Piece};
+use self::body::{Counted, Piece, READ};
 use self::layout::{LARGEST, MIB, MOST_PARTS};
 pub(crate) use self::layout::{ONE_PUT, part_size};
 pub(crate) use self::progress::Progress;
@@ -66,13 +66,12 @@ impl Sending<'_, '_> {
                 "Split it and share the parts.",
             ));
         }
-        let arrived = if size <= ONE_PUT {
-            match Piece::of_file(source, 0, size) {
-                Ok(piece) => self.put(&piece).await,
-                Err(error) => Err(error),
-            }
-        } else {
+        let arrived = if size > ONE_PUT {
             self.parts(source).await
+        } else if size <= READ as u64 {
+            self.put(&Piece::of_small_file(source).await?).await
+        } else {
+            self.put(&Piece::of_file(source, 0, size)?).await
         };
         // A failed read looks like a broken connection: the file itself tells which it was.
         source.check_unchanged()?;
@@ -135,7 +134,7 @@ impl Sending<'_, '_> {
             }
         }
         let layout = layout::Layout { size, part: whole };
-        let etag = self.complete(id, &parts, layout).await?.etag;
+        let etag = self.complete(id, &parts, layout).await?.ok_or_else(damaged)?.etag;
         Ok(Sent { size, etag })
     }
 
@@ -185,7 +184,7 @@ impl Sending<'_, '_> {
                     .await;
                 lane.done(self.bucket.slowed() != slowed);
                 let arrived = undamaged(arrived)?;
-                Ok((arrived, if way == Integrity::Md5 { sent.summed() } else { Some(before) }))
+                Ok((arrived, sent.summed(before)))
             });
             let mut done = tokio::select! {
                 arrived = &mut putting => Some(arrived),
@@ -199,7 +198,7 @@ impl Sending<'_, '_> {
                 let (arrived, sum) = done?;
                 sent.arrived();
                 self.progress.answered();
-                return Ok((arrived, sum.unwrap_or(Sum::Nothing)));
+                return Ok((arrived, sum));
             }
         }
     }

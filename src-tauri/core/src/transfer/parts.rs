@@ -16,8 +16,9 @@ use crate::share::OpenFile;
 use crate::storage::{Arrived, Bucket, Integrity, Joined, Sum, joined};
 use crate::{Code, Error, Result};
 
-/// The longest to wait before a Create is tried again.
+/// The longest to wait before a Create is tried again, and how often it is tried.
 const AGAIN: Duration = Duration::from_secs(2);
+const CREATES: usize = 4;
 
 /// Where an upload stands.
 enum Standing {
@@ -31,16 +32,21 @@ impl Sending<'_, '_> {
     /// Sends what is missing of a file in parts, and joins them.
     pub(super) async fn parts(&mut self, source: &OpenFile) -> Result<Arrived> {
         let layout = Layout { size: source.fingerprint.size, part: self.upload.part_size };
-        let (id, mut arrived) = match self.stand(source, layout).await? {
-            Standing::Begun(id, arrived) => (id, arrived),
-            Standing::Whole(object) => return Ok(object),
-        };
-        self.progress.answered();
-        self.progress.begin_at(arrived.keys().map(|number| layout.range(*number).1).sum());
-        self.missing_parts(source, layout, &id, &mut arrived).await?;
-        source.check_unchanged()?;
-        let parts: Vec<Arrived> = arrived.into_values().collect();
-        self.complete(&id, &parts, layout).await
+        for _ in 0..TRIES {
+            let (id, mut arrived) = match self.stand(source, layout).await? {
+                Standing::Begun(id, arrived) => (id, arrived),
+                Standing::Whole(object) => return Ok(object),
+            };
+            self.progress.begin_at(arrived.keys().map(|number| layout.range(*number).1).sum());
+            self.missing_parts(source, layout, &id, &mut arrived).await?;
+            source.check_unchanged()?;
+            let parts: Vec<Arrived> = arrived.into_values().collect();
+            if let Some(object) = self.complete(&id, &parts, layout).await? {
+                return Ok(object);
+            }
+            // An etag was answered wrong: what the storage lists is compared with the file.
+        }
+        Err(damaged())
     }
 
     async fn missing_parts(
@@ -119,7 +125,7 @@ impl Sending<'_, '_> {
             let way = self.upload.integrity;
             match self.bucket.create_multipart(self.key, &self.upload.headers, way).await {
                 Ok(id) => break id,
-                Err(error) if error.passes() && tries < TRIES => {
+                Err(error) if error.passes() && tries < CREATES => {
                     tracing::debug!(code = error.code.as_str(), "an upload couldn't be begun");
                     tokio::time::sleep(AGAIN.mul_f64(rand::random())).await;
                     (tries, unheard) = (tries + 1, true);
@@ -180,13 +186,13 @@ impl Sending<'_, '_> {
         Ok(is_same.then_some(Arrived { crc64, ..listed }))
     }
 
-    /// Joins the parts, and gives what the storage has then.
+    /// Joins the parts, and gives what the storage has then; nothing if it has other parts.
     pub(super) async fn complete(
         &mut self,
         id: &str,
         parts: &[Arrived],
         layout: Layout,
-    ) -> Result<Arrived> {
+    ) -> Result<Option<Arrived>> {
         let rows: Vec<PartRow> = parts
             .iter()
             .zip(1..)
@@ -208,6 +214,7 @@ impl Sending<'_, '_> {
         let object = match joined {
             Joined::Whole(object) => Some(object),
             Joined::NoSuchUpload => None,
+            Joined::OtherParts => return Ok(None),
         };
         let is_right = |object: &Arrived| match crc64 {
             Some(crc64) => Sum::Crc64(crc64).fits(&object.etag, object.crc64),
@@ -215,12 +222,12 @@ impl Sending<'_, '_> {
         };
         // Read again before anything is said of it.
         let Some(answered) = object else {
-            return self.object(layout, crc64).await?.ok_or_else(given_up);
+            return self.object(layout, crc64).await?.ok_or_else(given_up).map(Some);
         };
         if is_right(&answered) {
-            return Ok(answered);
+            return Ok(Some(answered));
         }
-        self.object(layout, crc64).await?.ok_or_else(damaged)
+        self.object(layout, crc64).await?.ok_or_else(damaged).map(Some)
     }
 
     /// The object, if it is there and is what was sent.
@@ -274,8 +281,7 @@ pub(super) async fn send(
             .await;
         lane.done(bucket.slowed() != slowed);
         let Some(arrived) = undamaged(arrived)? else { continue };
-        let sum = if way == Integrity::Md5 { sent.summed() } else { Some(before) };
-        let sum = sum.unwrap_or(Sum::Nothing);
+        let sum = sent.summed(before);
         if sum.fits(&arrived.etag, arrived.crc64) {
             sent.arrived();
             progress.answered();

@@ -1,7 +1,7 @@
 //! How far an upload is.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, Sink};
@@ -18,7 +18,7 @@ pub(crate) struct Progress {
     began: Instant,
     /// Milliseconds after `began` when it was told last.
     told: AtomicU64,
-    /// When the storage last answered well.
+    /// When the storage last took something.
     answered: Mutex<Option<Instant>>,
     sink: Arc<dyn Sink>,
     pub(super) pacer: Arc<Pacer>,
@@ -53,6 +53,8 @@ impl Progress {
     /// So much is there already.
     pub(super) fn begin_at(&self, bytes: u64) {
         self.sent.store(bytes, Ordering::Relaxed);
+        // That it was reached is worth waiting for it; only what arrives proves that it goes on.
+        self.locked().get_or_insert_with(Instant::now);
         self.sink.emit(Event::UploadProgress { id: &self.id, sent: bytes });
     }
 
@@ -75,12 +77,15 @@ impl Progress {
 
     /// The storage did what it was asked for.
     pub(super) fn answered(&self) {
-        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.locked() = Some(Instant::now());
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long ago the storage last did what it was asked for; nothing if it never did.
     pub(crate) fn silent_for(&self) -> Option<Duration> {
-        let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        answered.map(|at| at.elapsed())
+        self.locked().map(|at| at.elapsed())
     }
 }

@@ -1,5 +1,6 @@
 //! The database of shares: facts, and never a secret or a link.
 
+mod owner;
 mod schema;
 mod uploads;
 mod writer;
@@ -15,7 +16,9 @@ use crate::storage::probe::Finding;
 use crate::storage::{LinkFacts, Seen};
 use crate::{Code, Error, Result};
 
-pub(crate) use uploads::{PartRow, Said, UploadRow};
+use owner::Owner;
+pub(crate) use owner::UploadLock;
+pub(crate) use uploads::{PartRow, Said, UploadRow, sent_already};
 use writer::Writer;
 
 /// The open database.
@@ -23,8 +26,8 @@ use writer::Writer;
 pub(crate) struct History {
     shared: Arc<Shared>,
     writer: Writer,
-    /// Locks of uploads under way: whoever holds one is sending that share.
-    uploads: PathBuf,
+    /// This process, where it sends uploads.
+    owner: Arc<Owner>,
 }
 
 /// The connection: for whoever reads or changes a row, and for the thread that writes for many.
@@ -49,7 +52,7 @@ impl History {
     pub(crate) fn open(path: &Path, uploads: PathBuf) -> Result<Self> {
         let connection = Mutex::new(schema::open(path)?);
         let shared = Arc::new(Shared { connection, path: path.to_owned() });
-        Ok(Self { shared, writer: Writer::default(), uploads })
+        Ok(Self { shared, writer: Writer::default(), owner: Arc::new(Owner::new(uploads)) })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -74,14 +77,17 @@ impl History {
         self.write(move |connection| insert_share(connection, &share)).await
     }
 
-    /// Writes down what is about to be uploaded and how, before anything is sent.
-    pub(crate) async fn intend(&self, share: &Share, upload: &UploadRow) -> Result<()> {
+    /// Writes down what is about to be uploaded and how, before anything is sent. This process owns that.
+    pub(crate) async fn intend(&self, share: &Share, upload: &UploadRow) -> Result<UploadLock> {
+        let (owner, lock) = (self.owner.name()?, self.owner.take(&share.id));
+        let lock = lock.ok_or_else(|| uploads::sent_already(&share.id))?;
         let (share, upload) = (share.clone(), upload.clone());
         self.write(move |connection| {
             insert_share(connection, &share)?;
-            uploads::insert(connection, &share.id, &upload)
+            uploads::insert(connection, &share.id, &upload, &owner)
         })
         .await
+        .map(|()| lock)
     }
 
     /// The object is there: its size and etag, and the first link. The upload is over.
@@ -240,7 +246,8 @@ impl History {
             if share.links.is_empty() && share.failed.is_none() {
                 let upload = self.upload(&share.id)?;
                 let is_paused = matches!(&upload, Some(UploadRow { said: Some(Said::Pause), .. }));
-                share.under_way = match (self.is_under_way(&share.id), &upload) {
+                let is_sent = upload.as_ref().is_some_and(|upload| self.is_sent(&share.id, upload));
+                share.under_way = match (is_sent, &upload) {
                     (true, _) if is_paused => UnderWay::Paused,
                     (true, _) => UnderWay::Yes,
                     (false, Some(_)) if can_go_on(&share.origin) => UnderWay::Waits,
@@ -255,38 +262,6 @@ impl History {
             }
         }
         Ok(shares)
-    }
-
-    /// Takes the lock of an upload, for as long as the file is held; nothing where another process has it.
-    pub(crate) fn own_upload(&self, id: &ShareId) -> Result<Option<UploadLock>> {
-        crate::home::make_private_dir(&self.uploads)?;
-        let path = self.uploads.join(id.as_str());
-        let failed = |error| Error::disk("write", &path, error);
-        loop {
-            let file = crate::home::create_private_file(&path).map_err(failed)?;
-            match file.try_lock() {
-                Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
-                locked => locked.map_err(|error| failed(error.into()))?,
-            }
-            // Whoever had it may have removed the file between the two: then this locks nothing.
-            if is_at(&file, &path) {
-                return Ok(Some(UploadLock { _file: file, path }));
-            }
-        }
-    }
-
-    /// Whether any live process is sending a share.
-    pub(crate) fn has_upload_under_way(&self) -> bool {
-        let Ok(entries) = std::fs::read_dir(&self.uploads) else { return false };
-        entries
-            .flatten()
-            .filter_map(|entry| std::fs::File::open(entry.path()).ok())
-            .any(|lock| matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
-    }
-
-    pub(crate) fn is_under_way(&self, id: &ShareId) -> bool {
-        let Ok(file) = std::fs::File::open(self.uploads.join(id.as_str())) else { return false };
-        matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
     }
 
     /// How far a server's clock is ahead, as last seen.
@@ -334,35 +309,6 @@ impl History {
 
     pub(crate) fn forget_findings(&self, profile: &str) -> Result<()> {
         self.change("DELETE FROM probes WHERE profile = ?1", [profile])
-    }
-}
-
-#[cfg(unix)]
-fn is_at(file: &std::fs::File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    match (file.metadata(), path.metadata()) {
-        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
-        _ => false,
-    }
-}
-
-/// A file that is open there can't be replaced.
-#[cfg(not(unix))]
-fn is_at(_: &std::fs::File, path: &Path) -> bool {
-    path.exists()
-}
-
-/// Says that this process uploads a share; let go by itself when the process ends, however it ends.
-#[derive(Debug)]
-pub(crate) struct UploadLock {
-    _file: std::fs::File,
-    path: PathBuf,
-}
-
-impl Drop for UploadLock {
-    fn drop(&mut self) {
-        // A leftover is an empty file that locks nothing.
-        let _ = std::fs::remove_file(&self.path);
     }
 }
 

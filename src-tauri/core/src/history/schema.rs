@@ -69,6 +69,7 @@ const STEPS: &[&str] = &[
         content_type TEXT NOT NULL,
         disposition TEXT NOT NULL,
         seconds INTEGER NOT NULL,       -- the life that was asked for its link
+        owner TEXT,                     -- the process that sends it, by the name of its file in uploads/
         said TEXT,                      -- what the person said last, by whichever program
         trouble TEXT                    -- why it stopped
     ) WITHOUT ROWID;

@@ -1,11 +1,13 @@
 //! The journal of uploads: what is needed to go on with one after its process ended.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{History, signed, unsigned};
-use crate::Result;
+use super::{History, UploadLock, signed, unsigned};
 use crate::share::{Share, ShareId};
 use crate::storage::{Headers, Integrity};
+use crate::{Code, Error, Result};
 
 /// How an upload is made.
 #[derive(Debug, Clone)]
@@ -20,6 +22,8 @@ pub(crate) struct UploadRow {
     pub(crate) said: Option<Said>,
     /// Why it stopped.
     pub(crate) trouble: Option<String>,
+    /// The process that sends it, or did.
+    pub(crate) owner: Option<String>,
 }
 
 /// What the person said last of an upload, in whichever program.
@@ -59,6 +63,61 @@ impl History {
             .prepare_cached("SELECT * FROM uploads WHERE share = ?1")
             .and_then(|mut select| select.query_row([id.as_str()], upload_of).optional())
             .map_err(|error| self.failed(error))
+    }
+
+    /// Makes this process the owner of an upload; nothing where another one sends it, or this one does.
+    pub(crate) async fn own(&self, id: &ShareId) -> Result<Option<UploadLock>> {
+        let (name, id, owners) = (self.owner.name()?, id.clone(), Arc::clone(&self.owner));
+        // In one transaction: of two that come at once one is first.
+        self.write(move |connection| {
+            let sql = "SELECT owner FROM uploads WHERE share = ?1";
+            let owner: Option<String> =
+                connection.query_row(sql, [id.as_str()], |row| row.get(0)).optional()?.flatten();
+            if owner.is_some_and(|owner| owners.sends(&owner, &id)) {
+                return Ok(None);
+            }
+            let sql = "UPDATE uploads SET owner = ?2 WHERE share = ?1";
+            connection.execute(sql, params![id.as_str(), name])?;
+            Ok(owners.take(&id))
+        })
+        .await
+    }
+
+    /// This process doesn't send an upload any more.
+    pub(crate) async fn disown(&self, lock: UploadLock, id: &ShareId) -> Result<()> {
+        let id = id.clone();
+        self.write(move |connection| {
+            let sql = "UPDATE uploads SET owner = NULL WHERE share = ?1";
+            let changed = connection.execute(sql, [id.as_str()]).map(drop);
+            drop(lock);
+            changed
+        })
+        .await
+    }
+
+    /// Whether a live process sends an upload.
+    pub(crate) fn is_sent(&self, id: &ShareId, upload: &UploadRow) -> bool {
+        upload.owner.as_ref().is_some_and(|owner| self.owner.sends(owner, id))
+    }
+
+    /// The same, of a share.
+    pub(crate) fn is_under_way(&self, id: &ShareId) -> bool {
+        matches!(self.upload(id), Ok(Some(upload)) if self.is_sent(id, &upload))
+    }
+
+    /// Whether any live process sends a share.
+    pub(crate) fn has_upload_under_way(&self) -> bool {
+        let connection = self.connection();
+        let read = || -> rusqlite::Result<Vec<(String, Option<String>)>> {
+            let sql = "SELECT share, owner FROM uploads WHERE owner IS NOT NULL";
+            let mut select = connection.prepare_cached(sql)?;
+            select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        };
+        let owned = read().unwrap_or_default();
+        drop(connection);
+        owned.into_iter().any(|(id, owner)| {
+            id.parse().is_ok_and(|id| owner.is_some_and(|owner| self.owner.sends(&owner, &id)))
+        })
     }
 
     /// Every share with an upload that isn't over, the oldest first.
@@ -189,15 +248,24 @@ impl History {
     }
 }
 
+pub(crate) fn sent_already(id: &ShareId) -> Error {
+    Error::new(
+        Code::NotUploading,
+        format!("another program sends the share {id}"),
+        "Wait for it, or stop it there.",
+    )
+}
+
 pub(super) fn insert(
     connection: &Connection,
     id: &ShareId,
     upload: &UploadRow,
+    owner: &str,
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO uploads (share, part_size, integrity, content_type, disposition, seconds)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO uploads (share, part_size, integrity, content_type, disposition, seconds, owner)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             id.as_str(),
@@ -206,6 +274,7 @@ pub(super) fn insert(
             upload.headers.content_type,
             upload.headers.disposition,
             upload.seconds,
+            owner,
         ])
         .map(drop)
 }
@@ -230,6 +299,7 @@ fn upload_of(row: &Row<'_>) -> rusqlite::Result<UploadRow> {
         seconds: row.get("seconds")?,
         said: said.as_deref().and_then(Said::of),
         trouble: row.get("trouble")?,
+        owner: row.get("owner")?,
     })
 }
 

@@ -2,12 +2,18 @@
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::Shared;
 use crate::{Code, Error, Result};
+
+/// Another write within this time after the last one is taken for one of many.
+const BUSY: Duration = Duration::from_millis(4);
+/// How long more of them are waited for.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// Does its part of a transaction, if one could be begun; what it gives hears whether that was committed.
 type Job = Box<dyn FnOnce(&Result<Transaction<'_>>) -> Answer + Send>;
@@ -66,7 +72,12 @@ fn start(shared: &Arc<Shared>) -> Sender<Job> {
 }
 
 fn run(shared: &Shared, waiting: &Receiver<Job>) {
+    let mut last: Option<Instant> = None;
     while let Ok(first) = waiting.recv() {
+        // Where many small files are shared, their writes come one by one: those of a moment are one commit.
+        if last.is_some_and(|last| last.elapsed() < BUSY) {
+            std::thread::sleep(MOMENT);
+        }
         let jobs: Vec<Job> = std::iter::once(first).chain(waiting.try_iter()).collect();
         let connection = shared.connection();
         let transaction = Transaction::new_unchecked(&connection, TransactionBehavior::Immediate)
@@ -75,6 +86,7 @@ fn run(shared: &Shared, waiting: &Receiver<Job>) {
         let committed = transaction
             .and_then(|transaction| transaction.commit().map_err(|error| shared.failed(error)));
         drop(connection);
+        last = Some(Instant::now());
         for answer in answers {
             answer(match &committed {
                 Ok(()) => Ok(()),

@@ -12,7 +12,7 @@ use super::{
     Expiry, Link, OpenFile, Origin, Reach, Share, ShareId, Source, State, UnderWay, content_type,
     disposition, object_key,
 };
-use crate::history::{UploadLock, UploadRow};
+use crate::history::UploadRow;
 use crate::keychain::Sensitive;
 use crate::lapse::Lapse;
 use crate::storage::{Bucket, Headers, Integrity, Keys, LinkFacts, SignInEnd};
@@ -188,23 +188,12 @@ impl Lapse {
             seconds: expires.seconds(),
             said: None,
             trouble: None,
+            owner: None,
         };
-        let lock = self.own(&share.id)?;
         // Intent first, then the bytes: a crash between leaves a row that says so.
-        self.history.intend(&share, &upload).await?;
+        let lock = self.history.intend(&share, &upload).await?;
         // Large: on the heap.
         Box::pin(self.send(bucket, Owned { share, upload, lock, resumed: false }, input)).await
-    }
-
-    /// The lock of an upload, which nobody else has.
-    pub(super) fn own(&self, id: &ShareId) -> Result<UploadLock> {
-        self.history.own_upload(id)?.ok_or_else(|| {
-            Error::new(
-                Code::NotUploading,
-                format!("another program sends the share {id}"),
-                "Wait for it, or stop it there.",
-            )
-        })
     }
 
     /// The object is there: its first link.

@@ -12,7 +12,7 @@ use super::source::quoted;
 use super::uploads::canceled;
 use super::{Expiry, Fingerprint, OpenFile, Origin, Reins, Share, ShareId, Shared};
 use crate::event::Event;
-use crate::history::{Said, UploadLock, UploadRow};
+use crate::history::{Said, UploadLock, UploadRow, sent_already};
 use crate::lapse::Lapse;
 use crate::storage::Bucket;
 use crate::transfer::{ONE_PUT, Progress, Sending, Sent, part_size};
@@ -119,9 +119,13 @@ impl Lapse {
                 Err(error)
             }
         };
-        drop(lock);
-        // Only now nobody sends it.
-        self.changed(&share.id);
+        if done.is_err() {
+            // Only now nobody sends it.
+            if let Err(error) = self.history.disown(lock, &share.id).await {
+                tracing::warn!(share = %share.id, code = error.code.as_str(), "an upload looks as if it went on");
+            }
+            self.changed(&share.id);
+        }
         done
     }
 
@@ -337,7 +341,7 @@ impl Lapse {
     pub async fn carry_on(&self, id: &ShareId) -> Result<Shared> {
         self.pacer.set_limit(self.settings()?.upload_limit());
         let id = self.history.find(id)?.id;
-        let lock = self.own(&id)?;
+        let Some(lock) = self.history.own(&id).await? else { return Err(sent_already(&id)) };
         // Read once nobody else writes it.
         let share = self.find(&id)?;
         let Some(upload) = self.history.upload(&id)?.filter(|_| share.failed.is_none()) else {
@@ -345,19 +349,21 @@ impl Lapse {
         };
         self.history.set_said(&id, None)?;
         self.keep_trouble(&id, None);
-        let owned = Owned { share, upload, lock, resumed: true };
-        match self.prepare(owned).await {
-            Ok((bucket, owned, input)) => Box::pin(self.send(bucket, owned, input)).await,
+        let mut owned = Owned { share, upload, lock, resumed: true };
+        match self.prepare(&mut owned).await {
+            Ok((bucket, input)) => Box::pin(self.send(bucket, owned, input)).await,
             Err(error) => {
                 self.wait_with(&id, &error);
+                self.history.disown(owned.lock, &id).await?;
+                self.changed(&id);
                 Err(error)
             }
         }
     }
 
     /// What an upload needs to go on.
-    async fn prepare(&self, mut owned: Owned) -> Result<(Bucket, Owned, Input)> {
-        let Owned { share, upload, .. } = &mut owned;
+    async fn prepare(&self, owned: &mut Owned) -> Result<(Bucket, Input)> {
+        let Owned { share, upload, .. } = owned;
         let id = share.id.clone();
         let found = match &share.origin {
             Origin::File { path, .. } | Origin::Folder { path, .. } => Found::at(path).await?,
@@ -387,7 +393,7 @@ impl Lapse {
         };
         let bucket = self.bucket_to_go_on(share).await?;
         self.begin_anew(&bucket, share, upload, &input, now).await?;
-        Ok((bucket, owned, input))
+        Ok((bucket, input))
     }
 
     /// Takes away what arrived where it can't be gone on with: of a file that changed, of a folder, which is packed
@@ -441,16 +447,21 @@ impl Lapse {
 
     /// Takes away what is left of an upload that nobody sends.
     pub(super) async fn clean_upload(&self, id: &ShareId) -> Result<bool> {
-        let Some(_lock) = self.history.own_upload(id)? else { return Ok(false) };
-        let Some(upload) = self.history.upload(id)? else { return Ok(false) };
-        let share = self.find(id)?;
-        let bucket = self.bucket_to_go_on(&share).await?;
-        if share.failed.is_none() {
-            self.history.set_failed(id, "the upload was interrupted")?;
-        }
-        self.take_away(&bucket, &share, &upload).await?;
+        let Some(lock) = self.history.own(id).await? else { return Ok(false) };
+        let cleaned = async {
+            let Some(upload) = self.history.upload(id)? else { return Ok(false) };
+            let share = self.find(id)?;
+            if share.failed.is_none() {
+                self.history.set_failed(id, "the upload was interrupted")?;
+            }
+            let bucket = self.bucket_to_go_on(&share).await?;
+            self.take_away(&bucket, &share, &upload).await?;
+            Ok(true)
+        };
+        let cleaned = cleaned.await;
+        self.history.disown(lock, id).await?;
         self.changed(id);
-        Ok(true)
+        cleaned
     }
 
     /// Unfinished uploads under the prefix of a profile that no share of this Lapse names: another computer may be

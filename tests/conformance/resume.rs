@@ -6,7 +6,8 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use lapse_tests::faults::Throttle;
-use lapse_tests::{Lapse, Output, Server, Share, bytes, wait_for};
+use lapse_tests::rig::Rig;
+use lapse_tests::{Lapse, Output, Server, Share, bytes, clocks, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -376,4 +377,57 @@ fn cut_off(watched: &Watched, fault: &str) -> PathBuf {
     let killed = Output::of(share.arg(&file).env("FAILPOINTS", fault));
     assert_eq!(killed.code, None, "{killed:#?}");
     file
+}
+
+#[test]
+fn wrong_clocks_before_and_after_the_cut_change_nothing() {
+    for server in [Server::SeaweedFs, Server::MiniStack] {
+        let watched = Watched::fast(server);
+        let content = bytes(40 * MIB);
+        let file = watched.lapse.file("big.bin", &content);
+        let mut share = watched.lapse.command(["share", "--json"]);
+        share.arg(&file).env("FAILPOINTS", "part_kept=1*off->return").envs(clocks::off_by("-1h"));
+        assert_eq!(Output::of(&mut share).code, None);
+        let mut resume = watched.lapse.command(["resume", "--json", "--no-copy"]);
+        let resumed = Output::of(resume.envs(clocks::off_by("+1h"))).success();
+        let share = Share::of(resumed.json());
+        let left = share.expires_at().duration_since(jiff::Timestamp::now()).as_secs();
+        assert!((86_400 - 60..=86_400 + 3).contains(&left), "it ends in {left} s");
+        share.link.get().assert_gives(&content, "big.bin");
+    }
+}
+
+#[test]
+fn a_file_of_20_gib_takes_no_more_memory_than_a_small_one() {
+    let lapse = Lapse::with_keychain("present");
+    let sink = lapse_tests::lapse::binary().with_file_name("examples").join("sink");
+    let sink = Rig::start(&mut std::process::Command::new(sink));
+    std::fs::create_dir_all(lapse.home()).unwrap();
+    let config = format!(
+        "use = \"sink\"\n[profile.sink]\nprovider = \"other\"\nendpoint = \"{}\"\nregion = \"us-east-1\"\nbucket = \"bucket\"\n\
+         access_key = \"anykey\"\npath_style = true\n",
+        sink.ready
+    );
+    std::fs::write(lapse.home().join("config.toml"), config).unwrap();
+    let peak = |size: u64| {
+        let file = lapse.folder("files").join("sparse.bin");
+        std::fs::File::create(&file).unwrap().set_len(size).unwrap();
+        let mut share = lapse.command(["share", "--json", "--no-copy"]);
+        share.arg(&file).env("LAPSE_SECRET_ACCESS_KEY", "anysecret").stdout(Stdio::null());
+        let mut child = share.spawn().unwrap();
+        let status = format!("/proc/{}/status", child.id());
+        let mut most = 0;
+        let end = wait_for("the end of the upload", Duration::from_secs(240), || {
+            // The most that it ever had; nothing once it has ended.
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let kib =
+                text.split_once("VmHWM:").and_then(|(_, rest)| rest.split_whitespace().next());
+            most = most.max(kib.and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0));
+            child.try_wait().unwrap()
+        });
+        assert_eq!(end.code(), Some(0));
+        most / 1024
+    };
+    let (small, large) = (peak(1), peak(20 << 30));
+    assert!(large < small + 64, "{large} MiB for 20 GiB, {small} MiB for a byte");
 }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use lapse_tests::{Lapse, Output, bytes};
+use lapse_tests::{Lapse, Output, Server, Share, bytes};
 
 /// Runs a shell script in which `LAPSE_HOME` is a disk of so many KiB that nobody else sees.
 fn on_a_small_disk(lapse: &Lapse, kib: u32, script: &str) -> Output {
@@ -58,6 +58,37 @@ fn a_link_is_revoked_on_a_disk_without_any_room() {
     );
     assert!(output.stdout.ends_with("404") || output.stdout.ends_with("403"), "{output:#?}");
     assert!(output.stdout.contains("1 of 1"), "{output:#?}");
+}
+
+#[test]
+fn a_database_without_room_stops_an_upload_which_goes_on_when_there_is_some() {
+    let place = Server::SeaweedFs.place();
+    let mut lapse = Lapse::new();
+    let content = bytes(64 << 20);
+    lapse.file("big.bin", &content);
+    lapse.set("LAPSE_SECRET_ACCESS_KEY", &place.user.secret_key);
+    let config = format!(
+        "upload_limit = 16777216\nuse = \"work\"\n[profile.work]\nprovider = \"seaweedfs\"\nendpoint = \"{}\"\n\
+         region = \"us-east-1\"\nbucket = \"{}\"\naccess_key = \"{}\"\npath_style = true\n",
+        place.user.endpoint, place.bucket, place.user.access_key
+    );
+    lapse.file("config.toml", config);
+    let output = on_a_small_disk(
+        &lapse,
+        1024,
+        "cp config.toml \"$LAPSE_HOME/config.toml\"
+         lapse share big.bin --json & pid=$!
+         until lapse uploads --json 2>/dev/null | grep -q '\"arrived\":[1-9]'; do sleep 0.1; done
+         cat /dev/zero > \"$LAPSE_HOME/filler\" 2>/dev/null
+         wait $pid; echo \"code $?\"
+         rm \"$LAPSE_HOME/filler\"
+         lapse resume --json --no-copy",
+    );
+    let (code, shared) = output.stdout.split_once('\n').unwrap_or_default();
+    assert_eq!(code, "code 1", "{output:#?}");
+    assert!(output.stderr.contains("\"disk_full\""), "{output:#?}");
+    let share = Share::of(serde_json::from_str(shared).unwrap());
+    share.link.get().assert_gives(&content, "big.bin");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The local store in a local network: a network namespace each for this computer and for another one, and a cable
 //! between them.
 
-use lapse_tests::{Lapse, Output};
+use lapse_tests::rig::{python, servers};
+use lapse_tests::{Lapse, Output, bytes};
 
 /// Runs a shell script on a computer whose interface `cable0` is 10.99.0.1/24; `there COMMAND` runs on another one that
 /// is 10.99.0.2.
@@ -158,4 +159,53 @@ fn an_interface_that_cannot_be_listened_on_is_told() {
         .map(|line| line["error"]["code"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(codes, ["usage", "network", "network", "usage", "network"], "{output:#?}");
+}
+
+#[test]
+fn an_upload_survives_an_address_that_is_taken_away_for_a_while() {
+    let mut lapse = Lapse::new();
+    let content = bytes(48 << 20);
+    lapse.file("big.bin", &content);
+    lapse.set("LAPSE_SECRET_ACCESS_KEY", "test");
+    // The server listens on that computer's loopback; this lets it be reached at its address.
+    lapse.file(
+        "relay.py",
+        "import asyncio, sys
+async def copy(a, b):
+    while data := await a.read(65536):
+        b.write(data); await b.drain()
+    b.close()
+async def one(r, w):
+    sr, sw = await asyncio.open_connection('127.0.0.1', int(sys.argv[1]))
+    await asyncio.gather(copy(r, sw), copy(sr, w), return_exceptions=True)
+async def main():
+    async with await asyncio.start_server(one, '10.99.0.2', 9000) as s: await s.serve_forever()
+asyncio.run(main())
+",
+    );
+    let server = servers().join("server.py").display().to_string();
+    let script = format!(
+        "mkdir server; mkfifo hold; exec 9<>hold
+         there {python} {server} ministack \"$PWD/server\" <hold >ready & stand=$!
+         until [ -s ready ]; do sleep 0.1; done
+         port=$(sed 's/.*127.0.0.1:\\([0-9]*\\).*/\\1/' ready)
+         there {python} relay.py \"$port\" & relay=$!
+         trap 'kill $relay $stand $other' EXIT
+         until there {python} -c 'import socket; socket.create_connection((\"10.99.0.2\", 9000))' 2>/dev/null; do sleep 0.1; done
+         there env AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test {python} -c '
+import boto3
+boto3.client(\"s3\", endpoint_url=\"http://10.99.0.2:9000\", region_name=\"us-east-1\").create_bucket(Bucket=\"files\")'
+         mkdir -p \"$LAPSE_HOME\"
+         printf 'upload_limit = 8388608\\nuse = \"work\"\\n[profile.work]\\nendpoint = \"http://10.99.0.2:9000\"\\nprovider = \"other\"\\nregion = \"us-east-1\"\\nbucket = \"files\"\\naccess_key = \"test\"\\npath_style = true\\n' >\"$LAPSE_HOME/config.toml\"
+         lapse share big.bin --no-copy >link & sharing=$!
+         until lapse uploads --json | grep -q '\"arrived\":[1-9]'; do sleep 0.1; done
+         ip addr del 10.99.0.1/24 dev cable0
+         sleep 3
+         ip addr add 10.99.0.1/24 dev cable0
+         wait $sharing
+         echo \"url = $(cat link)\" | curl --silent --fail --config - | cmp - big.bin && echo whole",
+        python = python().display(),
+    );
+    let output = in_a_network(&lapse, &script);
+    assert_eq!(output.stdout, "whole\n", "{output:#?}");
 }

@@ -152,6 +152,60 @@ fn a_prefix_is_kept_before_every_key() {
     share.link.get().assert_gives(b"hello", "note.txt");
 }
 
+#[test]
+fn a_rule_for_unfinished_uploads_is_shown_and_added_beside_others_when_that_is_wanted() {
+    for server in [Server::SeaweedFs, Server::MiniStack] {
+        let lapse = Lapse::with_keychain("present");
+        let place = server.place();
+        let add = |name: &str, more: &[&str]| {
+            let user = &place.user;
+            let words = [
+                "profile",
+                "add",
+                name,
+                "--provider",
+                server.provider(),
+                "--endpoint",
+                &user.endpoint,
+            ];
+            let more_words =
+                ["--bucket", &place.bucket, "--access-key", &user.access_key, "--secret-stdin"];
+            let region = ["--region", "us-east-1", "--path-style"];
+            let words = words.iter().chain(&more_words).chain(&region).chain(more);
+            lapse.run_with(words, user.secret_key.as_bytes()).success();
+        };
+        add("whole", &[]);
+        add("part", &["--prefix", "from/lapse"]);
+        let others = json!([{
+            "ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "logs/"}, "Expiration": {"Days": 30},
+        }]);
+        let rules = json!({"Bucket": place.bucket, "LifecycleConfiguration": {"Rules": others}});
+        place.s3("put_bucket_lifecycle_configuration", &rules).unwrap();
+        let read = || {
+            let bucket = json!({"Bucket": place.bucket});
+            let mut rules = place.s3("get_bucket_lifecycle_configuration", &bucket).unwrap();
+            rules["Rules"].take().as_array().unwrap().clone()
+        };
+
+        let whole = lapse.run(["profile", "lifecycle", "whole", "--yes", "--json"]);
+        assert_eq!((whole.code, whole.error_code().as_str()), (Some(1), "profile"), "{whole:#?}");
+        let shown = lapse.run(["profile", "lifecycle", "part", "--json"]).success().json();
+        assert_eq!((&shown["is_there"], &shown["others"]), (&json!(false), &json!(["theirs"])));
+        assert_eq!(read().len(), 1, "it was only shown");
+        let words = ["profile", "lifecycle", "part", "--yes", "--json"];
+        for added in [true, false] {
+            let answer = lapse.run(words).success().json();
+            assert_eq!((&answer["is_there"], &answer["added"]), (&json!(true), &json!(added)));
+            let rules = read();
+            assert_eq!(rules.len(), 2, "{rules:?}");
+            assert_eq!(rules[0]["ID"], "theirs");
+            assert_eq!(rules[0]["Expiration"]["Days"], 30);
+            assert_eq!(rules[1]["Filter"]["Prefix"], "from/lapse/");
+            assert_eq!(rules[1]["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"], 7);
+        }
+    }
+}
+
 /// A Lapse whose AWS files name this key.
 fn with_aws_profile(caller: &Caller) -> Lapse {
     let mut lapse = Lapse::new();

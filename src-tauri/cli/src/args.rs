@@ -156,6 +156,14 @@ pub(crate) enum Profile {
         /// The profile's name; the one in use if none is given
         name: Option<String>,
     },
+    /// Let the bucket give up uploads that nobody goes on with: shows the lifecycle rule, and adds it with --yes
+    Lifecycle {
+        /// The profile's name; the one in use if none is given
+        name: Option<String>,
+        /// Add the rule to those that the bucket has
+        #[arg(long)]
+        yes: bool,
+    },
     /// Forget a profile and its secret; the bucket isn't touched
     Remove {
         /// The profile's name

@@ -18,7 +18,7 @@ use crate::profile::{Draft, LOCAL, Profile, SignIn};
 use crate::settings::{Settings, no_such_profile};
 use crate::share::{ShareId, Uploads};
 use crate::storage::probe::{self, Finding};
-use crate::storage::{Bucket, Integrity, Keys, keychain_error, sign_in};
+use crate::storage::{Bucket, Integrity, Keys, UnfinishedRule, keychain_error, sign_in};
 use crate::{Code, Error, Result};
 
 /// How long the keys of a bucket aren't asked for again: many files are shared one after the other.
@@ -394,6 +394,17 @@ impl Lapse {
     /// What the last check of a profile found, and when.
     pub fn last_findings(&self, name: &str) -> Result<Option<(jiff::Timestamp, Vec<Finding>)>> {
         self.history.findings(name)
+    }
+
+    /// Whether the bucket of a profile gives up uploads that nobody goes on with. Changes nothing.
+    pub async fn unfinished_rule(&self, name: Option<&str>) -> Result<UnfinishedRule> {
+        self.bucket(self.profile(name).await?).await?.unfinished_rule().await
+    }
+
+    /// Lets the bucket of a profile give up uploads that nobody goes on with, by a lifecycle rule of its own beside
+    /// those that are there: only where the person has said so.
+    pub async fn add_unfinished_rule(&self, name: Option<&str>) -> Result<()> {
+        self.bucket(self.profile(name).await?).await?.add_unfinished_rule().await
     }
 
     /// Whether the local store runs, where, and what it holds.

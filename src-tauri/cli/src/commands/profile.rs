@@ -30,12 +30,47 @@ pub(crate) async fn run(
             Ok(Outcome::Done)
         }
         args::Profile::Check { name } => check(lapse, output, name.as_deref()).await,
+        args::Profile::Lifecycle { name, yes } => {
+            lifecycle(lapse, output, name.as_deref(), yes).await
+        }
         args::Profile::Remove { name, keep_links } => {
             lapse.remove_profile(&name, keep_links).await?;
             output.aside(&format!("«{name}» is removed. Its bucket wasn't touched."));
             Ok(Outcome::Done)
         }
     }
+}
+
+async fn lifecycle(
+    lapse: &Lapse,
+    output: Output,
+    name: Option<&str>,
+    yes: bool,
+) -> Result<Outcome, Error> {
+    let mut rule = lapse.unfinished_rule(name).await?;
+    let was_there = rule.is_there;
+    if yes && !was_there {
+        lapse.add_unfinished_rule(name).await?;
+        rule = lapse.unfinished_rule(name).await?;
+    }
+    if output.is_json() {
+        json_line(&json!({
+            "rule": rule.text, "is_there": rule.is_there, "added": rule.is_there && !was_there,
+            "others": rule.others,
+        }));
+        return Ok(Outcome::Done);
+    }
+    let sign = if rule.is_there { " " } else { "+" };
+    for other in &rule.others {
+        line(&format!("  {other} (stays as it is)"));
+    }
+    line(&format!("{sign} {}", rule.text));
+    output.aside(match (rule.is_there, was_there) {
+        (true, true) => "The bucket has this rule.",
+        (true, false) => "Added; the bucket's rules were read back.",
+        (false, _) => "To add it, say --yes.",
+    });
+    Ok(Outcome::Done)
 }
 
 async fn add(lapse: &Lapse, output: Output, args: args::ProfileArgs) -> Result<Outcome, Error> {

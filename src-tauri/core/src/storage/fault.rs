@@ -215,7 +215,7 @@ impl Bucket {
         )
     }
 
-    fn host(&self) -> &str {
+    pub(super) fn host(&self) -> &str {
         &self.profile.endpoint.authority
     }
 }

@@ -3,6 +3,7 @@
 mod fault;
 mod http;
 mod integrity;
+mod lifecycle;
 mod link;
 mod multipart;
 mod presign;
@@ -28,6 +29,7 @@ use tokio::sync::OnceCell;
 
 pub use integrity::Integrity;
 pub(crate) use integrity::{Sum, Summing, joined};
+pub use lifecycle::UnfinishedRule;
 pub use link::Seen;
 pub use multipart::Joined;
 pub use presign::LinkFacts;

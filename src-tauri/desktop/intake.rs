@@ -73,7 +73,7 @@ pub(crate) fn take(app: &AppHandle, sources: Vec<Source>) {
         return;
     }
     let app = app.clone();
-    tauri::async_runtime::spawn(async move { batch(&app, sources).await });
+    tauri::async_runtime::spawn(async move { Box::pin(batch(&app, sources)).await });
 }
 
 async fn batch(app: &AppHandle, sources: Vec<Source>) {
@@ -107,7 +107,7 @@ async fn batch(app: &AppHandle, sources: Vec<Source>) {
             Err(error) if matches!(error.code, Code::Interrupted | Code::Canceled) => {}
             Err(error) => not_shared(app, name, error),
         }
-        let is_due = done == count || given.told.is_none_or(|told| told.elapsed() >= PULSE);
+        let is_due = done == count || given.is_due();
         if is_due && !batch.is_off() {
             given.tell(app, &shell, &lapse);
         }
@@ -305,6 +305,8 @@ struct Given {
     notices: Vec<String>,
     copied: String,
     told: Option<Instant>,
+    /// How long that took.
+    took: Duration,
 }
 
 impl Given {
@@ -317,10 +319,16 @@ impl Given {
         self.links.insert(place, shared);
     }
 
+    /// Thousands of links take a while to be copied: they are told of the less often.
+    fn is_due(&self) -> bool {
+        self.told.is_none_or(|told| told.elapsed() >= PULSE.max(self.took * 10))
+    }
+
     fn tell(&mut self, app: &AppHandle, shell: &Shell, lapse: &Lapse) {
         if self.links.is_empty() {
             return;
         }
+        let began = Instant::now();
         let mut notices = self.notices.clone();
         let copied = match self.copy(shell, lapse) {
             Ok(copied) => copied,
@@ -337,7 +345,7 @@ impl Given {
         }
         let ids = self.links.values().map(|shared| shared.share.id.to_string()).collect();
         change(app, Change::Shared { ids, copied, notices, hidden: window::is_hidden(app) });
-        self.told = Some(Instant::now());
+        (self.told, self.took) = (Some(Instant::now()), began.elapsed());
     }
 
     /// One link a line. Once the person has copied something else, theirs stays.

@@ -355,6 +355,24 @@ fn what_a_killed_pipe_left_is_taken_away_and_what_others_send_is_not() {
 }
 
 #[test]
+fn a_later_share_takes_away_what_a_killed_pipe_left() {
+    let watched = Watched::fast(Server::SeaweedFs);
+    let mut child = watched
+        .lapse
+        .command(["share", "-", "--name", "endless.bin", "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(&bytes(40 * MIB)).unwrap();
+    wait_for("the upload has begun", SOON, || watched.multipart_uploads().as_array().map(drop));
+    kill(child);
+    let share = watched.lapse.share(&watched.lapse.file("note.txt", "hello"), &[]);
+    watched.is_whole(&share, b"hello", "note.txt");
+}
+
+#[test]
 fn a_process_that_slept_goes_on() {
     let watched = Watched::new(Server::SeaweedFs, 16 << 20);
     let content = bytes(96 * MIB);
@@ -417,7 +435,7 @@ fn a_file_of_20_gib_takes_no_more_memory_than_a_small_one() {
         let mut child = share.spawn().unwrap();
         let status = format!("/proc/{}/status", child.id());
         let mut most = 0;
-        let end = wait_for("the end of the upload", Duration::from_secs(240), || {
+        let end = wait_for("the end of the upload", Duration::from_mins(4), || {
             // The most that it ever had; nothing once it has ended.
             let text = std::fs::read_to_string(&status).unwrap_or_default();
             let kib =

@@ -1,4 +1,5 @@
-//! Deletes objects whose links have all ended, so that a bucket doesn't fill up with what nobody can open.
+//! Deletes objects whose links have all ended, and what is left of uploads that were given up, so that a bucket doesn't
+//! fill up with what nobody can open.
 
 use jiff::SignedDuration;
 
@@ -22,6 +23,7 @@ impl Lapse {
 
     async fn try_clean_up(&self, profile: Option<&str>) -> Result<()> {
         let profile = self.profile(profile).await?;
+        self.clean_given_up(&profile.name).await?;
         let CleanUp::Days(days) = profile.clean_up else { return Ok(()) };
         let kept_for = SignedDuration::from_hours(24 * i64::from(days));
         let now = self.clock(&profile)?.now();
@@ -54,6 +56,18 @@ impl Lapse {
             }
             self.history.set_cleaned(&share.id, bucket.clock().now())?;
             self.changed(&share.id);
+        }
+        Ok(())
+    }
+}
+
+impl Lapse {
+    async fn clean_given_up(&self, profile: &str) -> Result<()> {
+        let mut given_up = self.unfinished()?;
+        given_up.retain(|upload| !upload.can_go_on && upload.share.profile == profile);
+        for upload in given_up.iter().take(AT_A_TIME) {
+            // One that another process sends now isn't touched.
+            self.clean_upload(&upload.share.id).await?;
         }
         Ok(())
     }

@@ -254,9 +254,7 @@ impl History {
                     (false, _) => UnderWay::No,
                 };
                 if let Some(upload) = upload {
-                    // The last part may be shorter.
-                    share.arrived =
-                        (self.parts_count(&share.id)? * upload.part_size).min(share.size);
+                    share.arrived = self.arrived_of(share, &upload)?;
                     share.trouble = upload.trouble;
                 }
             }

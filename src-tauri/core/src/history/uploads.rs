@@ -147,10 +147,13 @@ impl History {
         read().map_err(|error| self.failed(error))
     }
 
-    pub(super) fn parts_count(&self, id: &ShareId) -> Result<u64> {
+    /// Bytes of the parts that arrived: the last one of a file may be shorter.
+    pub(super) fn arrived_of(&self, share: &Share, upload: &UploadRow) -> Result<u64> {
+        let sql = "SELECT coalesce(sum(max(0, min(?2, ?3 - (number - 1) * ?2))), 0) FROM parts WHERE share = ?1";
+        let values = params![share.id.as_str(), signed(upload.part_size), signed(share.size)];
         self.connection()
-            .prepare_cached("SELECT count(*) FROM parts WHERE share = ?1")
-            .and_then(|mut count| count.query_row([id.as_str()], |row| row.get(0)))
+            .prepare_cached(sql)
+            .and_then(|mut sum| sum.query_row(values, |row| row.get(0)))
             .map(unsigned)
             .map_err(|error| self.failed(error))
     }

@@ -19,7 +19,7 @@ use crate::wire::Change;
 use crate::{rows, window};
 
 /// Uploads at once; the others wait. Few enough that their rows leave the list in sight.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 /// A drop of many files is told of no more often than this.
 const PULSE: Duration = Duration::from_millis(250);
 

@@ -116,7 +116,7 @@ bench-store: setup
 bench-upload: setup
 	tests/servers/setup.sh uploaders bench/upload.txt
 	cargo build --locked --release --package lapse-cli
-	cargo build --locked --release --package lapse-tests --example sink
+	cargo build --locked --release --package lapse-tests --example sink --example line
 	.cache/servers/bin/python bench/upload.py "$(TARGET)/release/lapse" .cache/uploaders/bin "$(TARGET)/release/examples"
 
 # About 7 minutes; the build is the long part.

@@ -1,10 +1,11 @@
 """`lapse share` beside other clients that upload, in turns, to the same servers and from the same files: one large, some of
 middle size, many small.
 
-    upload.py LAPSE PEERS EXAMPLES      the program, the folder of the peers' commands, and that of `sink`
+    upload.py LAPSE PEERS EXAMPLES      the program, the folder of the peers' commands, and that of `sink` and `line`
 
 Each is a whole process, from its start to its end, with nothing of an earlier one in the bucket. The servers are SeaweedFS, the local
-store, and a sink that keeps nothing: what a server can't take shows there.
+store, and a sink that keeps nothing: what a server can't take shows there. The sink is also asked over a line that is 100 ms long.
+Last, `lapse` beside itself with its database in memory, and how much it sends again after it was killed.
 """
 
 import contextlib
@@ -32,6 +33,8 @@ BUCKET = "bench-bucket"
 REGION = "us-east-1"
 WORKLOADS = {"1 GiB": (1, 1024 * MIB), "100 × 10 MiB": (100, 10 * MIB), "1,000 × 16 KiB": (1000, 16 * 1024)}
 LAPSE = "lapse"
+IN_MEMORY = "lapse, its database in memory"
+ROUND_TRIP_MS = 100
 
 # The transfers that `TransferConfig(preferred_transfer_client="crt")` makes; boto3 itself gives them no endpoint without TLS.
 BOTO3_CRT = """
@@ -58,6 +61,7 @@ class Server:
     secret_key: str
     bucket: str
     provider: str
+    keeps: bool = True
 
 
 @dataclasses.dataclass
@@ -125,15 +129,8 @@ class Bench:
         """Name, command and environment of each, for all files of a folder."""
         env = self.env_of(server)
         to = f"{server.bucket}/{time.monotonic_ns()}/"
-        names = sorted(files.iterdir())
         rclone = [self.peers / "rclone", "copy", "--no-traverse", files, f"s:{to}"]
         aws = [self.peers / "aws", "s3", "cp", "--quiet", "--recursive", files, f"s3://{to}"]
-        home = self.folder / "lapse" / server.name
-        home.mkdir(parents=True, exist_ok=True)
-        (home / "config.toml").write_text(
-            f'use = "bench"\n[profile.bench]\nprovider = "{server.provider}"\nendpoint = "{server.endpoint}"\n'
-            f'region = "{REGION}"\nbucket = "{server.bucket}"\naccess_key = "{server.access_key}"\npath_style = true\n')
-        share = [self.lapse, "share", "--no-copy", "--expires", "1h", "--", *names]
         return [
             ("s5cmd", [self.peers / "s5cmd", "--log", "error", "cp", f"{files}/*", f"s3://{to}"], env),
             ("rclone", rclone, env),
@@ -142,8 +139,26 @@ class Bench:
             ("aws", aws, env),
             ("aws, CRT", aws, env | {"AWS_CONFIG_FILE": str(self.folder / "crt")}),
             ("boto3, CRT", [self.peers / "python", self.folder / "boto3_crt.py", files, *to.split("/", 1)], env),
-            (LAPSE, share, self.base | {"LAPSE_HOME": str(home), "LAPSE_SECRET_ACCESS_KEY": server.secret_key}),
+            (LAPSE, self.share(files), self.lapse_env(server, self.folder / "lapse")),
         ]
+
+    def share(self, files):
+        return [self.lapse, "share", "--no-copy", "--expires", "1h", "--", *sorted(files.iterdir())]
+
+    def lapse_env(self, server, folder):
+        home = folder / server.name
+        home.mkdir(parents=True, exist_ok=True)
+        config = (f'use = "bench"\n[profile.bench]\nprovider = "{server.provider}"\nendpoint = "{server.endpoint}"\n'
+                  f'region = "{REGION}"\nbucket = "{server.bucket}"\naccess_key = "{server.access_key}"\npath_style = true\n')
+        file = home / "config.toml"
+        if not file.exists() or file.read_text() != config:
+            file.write_text(config)
+        return self.base | {"LAPSE_HOME": str(home), "LAPSE_SECRET_ACCESS_KEY": server.secret_key}
+
+    def with_and_without_disk(self, server, files, memory):
+        """Lapse alone: with its database where it belongs, and where nothing waits for a disk."""
+        return [(LAPSE, self.share(files), self.lapse_env(server, self.folder / "lapse")),
+                (IN_MEMORY, self.share(files), self.lapse_env(server, memory))]
 
     @contextlib.contextmanager
     def seaweedfs(self):
@@ -174,7 +189,27 @@ class Bench:
     @contextlib.contextmanager
     def sink(self):
         with rig(self.examples / "sink") as endpoint:
-            yield Server("a sink", endpoint, "anykey", "anysecret", BUCKET, "other")
+            yield Server("a sink", endpoint, "anykey", "anysecret", BUCKET, "ceph", keeps=False)
+
+    @contextlib.contextmanager
+    def far_sink(self):
+        with self.sink() as near, self.line(near.endpoint, ROUND_TRIP_MS) as (endpoint, _):
+            yield dataclasses.replace(near, name=f"a sink {ROUND_TRIP_MS} ms away", endpoint=endpoint)
+
+    @contextlib.contextmanager
+    def line(self, endpoint, milliseconds):
+        """A line to an endpoint: where it begins, and how many bytes went up since that was asked last."""
+        command = [self.examples / "line", endpoint, str(milliseconds)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            begins = process.stdout.readline().strip()
+
+            def went_up():
+                print(file=process.stdin, flush=True)
+                return int(process.stdout.readline())
+            try:
+                yield begins, went_up
+            finally:
+                process.stdin.close()
 
 
 def client(server):
@@ -184,7 +219,7 @@ def client(server):
 
 def empty(server):
     """What one round left would fill the disk, and slow the next."""
-    if server.name == "a sink":
+    if not server.keeps:
         return
     here = client(server)
     for page in here.get_paginator("list_objects_v2").paginate(Bucket=server.bucket):
@@ -194,19 +229,19 @@ def empty(server):
 
 def check(server, files):
     """Each object that was sent is as long as its file."""
-    if server.name == "a sink":
+    if not server.keeps:
         return
     pages = client(server).get_paginator("list_objects_v2").paginate(Bucket=server.bucket)
     there = sorted(item["Size"] for page in pages for item in page.get("Contents", []))
     assert there == sorted(file.stat().st_size for file in files.iterdir()), "not all of the files arrived"
 
 
-def measure(bench, server, files):
+def measure(contenders_of, server, files):
     """The median of each contender."""
     runs = {}
     # The first round fills caches.
     for number in range(-1, ROUNDS):
-        contenders = bench.contenders(server, files)
+        contenders = contenders_of(server, files)
         at = number % len(contenders)
         for name, command, env in contenders[at:] + contenders[:at]:
             os.sync()  # what others have left to be written isn't this one's to wait for
@@ -230,18 +265,61 @@ def print_table(server, workload, runs):
           f"| {ours.cpu / runs['s5cmd'].cpu:.2f} | |\n", flush=True)
 
 
+def print_journal(workload, runs):
+    disk, memory = runs[LAPSE], runs[IN_MEMORY]
+    for name, one in runs.items():
+        print(f"| {workload} | {name} | {one.wall:.2f} | {one.cpu:.2f} | |")
+    print(f"| {workload} | cost of the disk (goal ≤ 5 %) | {disk.wall - memory.wall:.2f} | {disk.cpu - memory.cpu:.2f} "
+          f"| {(disk.wall / memory.wall - 1) * 100:.1f} % |", flush=True)
+
+
+def killed_and_resumed(bench, server, files):
+    """Bytes on the line: until the program is killed, at 90 % of the file, and then until all of it is there."""
+    size = sum(file.stat().st_size for file in files.iterdir())
+    with bench.line(server.endpoint, 0) as (endpoint, went_up):
+        env = bench.lapse_env(dataclasses.replace(server, name="killed", endpoint=endpoint), bench.folder / "lapse")
+        quiet = {"env": env, "stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        share = subprocess.Popen(bench.share(files), **quiet)
+        before = 0
+        while before < size * 9 // 10:
+            before += went_up()
+            time.sleep(0.002)
+        share.kill()
+        share.wait()
+        before += went_up()
+        subprocess.run([bench.lapse, "resume", "--no-copy"], check=True, **quiet)
+        after = went_up()
+    check(server, files)
+    empty(server)
+    return before / MIB, after / MIB
+
+
 def main():
-    with tempfile.TemporaryDirectory(prefix="lapse-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="lapse-bench-") as folder, \
+            tempfile.TemporaryDirectory(prefix="lapse-bench-", dir="/dev/shm") as memory:
         bench = Bench(*sys.argv[1:], pathlib.Path(folder))
         print(f"median of {ROUNDS} rounds after one that fills caches\n")
+        journal = []
         for workload, (count, size) in WORKLOADS.items():
             files = bench.files(count, size)
-            for start in (bench.seaweedfs, bench.local_store, bench.sink):
+            for start in (bench.seaweedfs, bench.local_store, bench.sink, bench.far_sink):
                 with start() as server:
-                    print_table(server, workload, measure(bench, server, files))
+                    print_table(server, workload, measure(bench.contenders, server, files))
+                    if start == bench.sink:
+                        def alone(server, files):
+                            return bench.with_and_without_disk(server, files, pathlib.Path(memory))
+                        journal.append((workload, measure(alone, server, files)))
+                    if start == bench.seaweedfs and count == 1:
+                        resumed = [killed_and_resumed(bench, server, files) for _ in range(ROUNDS)]
                 for name in ("seaweedfs", "store"):
                     shutil.rmtree(bench.folder / name, ignore_errors=True)
             shutil.rmtree(files)
+        print("| to a sink | | s | CPU, s | |\n|---|---|---:|---:|---:|")
+        for workload, runs in journal:
+            print_journal(workload, runs)
+        print("\n| 1 GiB to SeaweedFS, killed at 90 % | MiB sent before | after |\n|---|---:|---:|")
+        for number, (before, after) in enumerate(resumed, 1):
+            print(f"| {number} | {before:.0f} | {after:.0f} |")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 //! Draws what core tells: a bar for each file that goes up and one for all, notices, and the lines of a check. On
 //! standard error, and bars only on a terminal.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,8 +20,12 @@ const TICK: Duration = Duration::from_millis(500);
 /// The terminal as a sink.
 pub(crate) struct Screen {
     json: bool,
+    /// Whether bars are drawn.
+    draws: bool,
     drawn: MultiProgress,
     uploads: Mutex<Uploads>,
+    /// What is true of each of many files is told once.
+    told: Mutex<HashSet<String>>,
 }
 
 #[derive(Default)]
@@ -49,20 +53,22 @@ struct All {
 
 impl Screen {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json, drawn: MultiProgress::new(), uploads: Mutex::default() }
+        Self {
+            json,
+            draws: output::is_terminal() && !json,
+            drawn: MultiProgress::new(),
+            uploads: Mutex::default(),
+            told: Mutex::default(),
+        }
     }
 
     fn uploads(&self) -> MutexGuard<'_, Uploads> {
         self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn draws(&self) -> bool {
-        output::is_terminal() && !self.json
-    }
-
     /// So many files will be sent, so many bytes in all.
     pub(crate) fn expect(&self, count: usize, bytes: u64) {
-        if self.draws() && count > 1 {
+        if self.draws && count > 1 {
             let bar = self.drawn.add(ProgressBar::new(bytes));
             bar.set_style(style(
                 "{msg}  {bar:24} {percent:>3} %  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left",
@@ -85,10 +91,12 @@ impl Screen {
         self.drawn.suspend(print)
     }
 
-    fn say(&self, text: &str) {
-        if !self.json {
+    fn say(&self, text: String) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.json && !told.contains(&text) {
             // Nobody may be reading; that is no reason to fail.
-            let _ = self.around(|| writeln!(std::io::stderr(), "{text}"));
+            let _ = self.around(|| writeln!(std::io::stderr(), "lapse: {text}"));
+            told.insert(text);
         }
     }
 
@@ -108,6 +116,9 @@ impl Screen {
     }
 
     fn progress(&self, id: &ShareId, sent: u64) {
+        if !self.draws {
+            return;
+        }
         let mut uploads = self.uploads();
         if let Some(upload) = uploads.running.get_mut(id) {
             upload.sent = sent;
@@ -126,6 +137,9 @@ impl Screen {
     }
 
     fn ended(&self, id: &ShareId) {
+        if !self.draws {
+            return;
+        }
         let mut uploads = self.uploads();
         if let Some(upload) = uploads.running.remove(id) {
             if let Some(bar) = upload.bar {
@@ -154,11 +168,11 @@ impl Uploads {
 impl Sink for Screen {
     fn emit(&self, event: Event<'_>) {
         match event {
-            Event::UploadStarted { id, name, size } if self.draws() => self.started(id, name, size),
+            Event::UploadStarted { id, name, size } if self.draws => self.started(id, name, size),
             Event::UploadProgress { id, sent } => self.progress(id, sent),
             Event::UploadWaits { id, why } => self.waits(id, why),
             Event::UploadEnded { id } => self.ended(id),
-            Event::Notice { text, .. } => self.say(&format!("lapse: {text}")),
+            Event::Notice { text, .. } => self.say(text),
             // These are results, told as they come.
             Event::Probed(finding) if !self.json => {
                 output::line(&format!("  {}  {}", finding.verdict.label(), finding.text));

@@ -15,7 +15,7 @@ use crate::keychain::{self, Chosen, KeychainChoice, Sensitive};
 use crate::local::{self, Hosted, StoreHost};
 use crate::pace::Pacer;
 use crate::profile::{Draft, LOCAL, Profile, SignIn};
-use crate::settings::{Settings, no_such_profile};
+use crate::settings::{LastRead, Settings, no_such_profile};
 use crate::share::{ShareId, Uploads};
 use crate::storage::probe::{self, Finding};
 use crate::storage::{Bucket, Integrity, Keys, UnfinishedRule, keychain_error, sign_in};
@@ -42,6 +42,7 @@ pub struct Options {
 /// Lapse, opened.
 pub struct Lapse {
     pub(crate) home: Home,
+    settings: LastRead,
     pub(crate) history: History,
     pub(crate) keychain: Chosen,
     pub(crate) store_host: StoreHost,
@@ -76,6 +77,7 @@ impl Lapse {
         let seen_version = history.version()?.into();
         Ok(Self {
             home,
+            settings: LastRead::default(),
             history,
             keychain,
             store_host,
@@ -86,6 +88,11 @@ impl Lapse {
             opened: Mutex::default(),
             seen_version,
         })
+    }
+
+    /// How many files may be shared at once: enough for every request that may run, each with its file open.
+    pub fn most_at_once(&self) -> usize {
+        self.pacer.most_requests() * 9 / 8
     }
 
     /// Stops uploads under way and clears up after them.
@@ -129,8 +136,8 @@ impl Lapse {
     }
 
     /// config.toml as it stands now.
-    pub fn settings(&self) -> Result<Settings> {
-        Settings::read(&self.home.config_file())
+    pub fn settings(&self) -> Result<Arc<Settings>> {
+        self.settings.read(&self.home.config_file())
     }
 
     /// Changes config.toml as it stands now: nobody else's change is lost.
@@ -246,7 +253,7 @@ impl Lapse {
         create_bucket: bool,
     ) -> Result<Profile> {
         let profile = draft.build()?;
-        refuse_second(&self.settings()?, &profile.name)?;
+        refuse_second(&*self.settings()?, &profile.name)?;
         let bucket = self.try_profile(profile, secret.as_ref(), create_bucket).await?;
         let profile = bucket.profile();
         self.keep_secret(profile, secret.as_ref()).await?;

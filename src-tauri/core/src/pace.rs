@@ -16,25 +16,32 @@ const BESIDES: usize = 4;
 /// The least that a limit may be, in bytes a second: one request by itself must not look dead.
 pub(crate) const LEAST: u64 = 32 * 1024;
 
-/// What a large request weighs, and what a small one does: those wait more than they send.
-const LARGE: usize = 8;
-const SMALL: usize = 1;
-/// Up to here a request is small.
-const SMALL_BYTES: u64 = 1024 * 1024;
-/// The weight that runs at once at the beginning.
-const FIRST: usize = 4 * LARGE;
-/// Each large request holds some 700 KiB while it runs.
+/// A request weighs its bytes, in these: at least one, and at most a part.
+const UNIT: u64 = 128 * 1024;
+const LARGE: usize = 64;
+/// The weight that runs at once at the beginning: eight parts, or many small files, which wait more than they send.
+const FIRST: usize = 8 * LARGE;
+/// Each part holds some 700 KiB while it runs.
 const MOST: usize = MOST_LANES * LARGE;
-/// Large requests at once, at most.
-pub(crate) const MOST_LANES: usize = 32;
-/// How long a weight is tried before it is judged.
-const TRIAL: Duration = Duration::from_millis(250);
-/// What isn't faster by this isn't faster.
-const BETTER: f64 = 1.05;
+/// Parts at once, at most.
+pub(crate) const MOST_LANES: usize = 48;
+/// Where a line is slow.
+const FEWEST: usize = 2 * LARGE;
+/// Requests at once, at most, whatever they weigh: each is a connection and an open file.
+const MOST_REQUESTS: usize = 256;
+const LEAST_REQUESTS: usize = 8;
+/// What is smaller than this is as soon done.
+const SOON: u64 = 1024 * 1024;
+/// The least that a weight is tried for before it is judged.
+const TRIAL: Duration = Duration::from_millis(100);
+/// What arrives within this time leaves room for more at once.
+const SHORT: Duration = Duration::from_secs(5);
+/// What doesn't arrive within this time is too much at once: a cut loses all of it.
+const LONG: Duration = Duration::from_secs(20);
+/// More that isn't faster by this isn't worth it.
+const BETTER: f64 = 1.1;
 /// Trials to sit out after more wasn't faster, or a server asked for less.
 const REST: u32 = 40;
-/// A finished request counts as so many bytes besides: many small files are a load too.
-const ONE_REQUEST: u64 = 32 * 1024;
 
 /// Lets uploads go as fast as they may.
 #[derive(Debug)]
@@ -53,6 +60,7 @@ struct Inner {
     paid: Instant,
     /// Requests that run, and what they weigh together.
     requests: usize,
+    most_requests: usize,
     weight: usize,
     window: Window,
     /// Requests that wait to run, the next one first.
@@ -70,24 +78,31 @@ pub(crate) struct Turn {
 #[derive(Debug)]
 struct Waiting {
     weight: usize,
+    bytes: u64,
     lane: oneshot::Sender<Lane>,
 }
 
 impl Inner {
     fn fits(&self, weight: usize) -> bool {
         let limit = self.limit.and_then(|limit| usize::try_from(limit / LANE).ok());
-        let besides = if weight == SMALL { BESIDES } else { 0 };
+        let besides = if weight < LARGE { BESIDES } else { 0 };
         limit.is_none_or(|lanes| self.requests < lanes.max(1) + besides)
             && self.weight + weight <= self.window.most
+            && self.requests < self.most_requests
     }
+}
+
+/// Most of the descriptors are for others of this process.
+fn most_requests() -> usize {
+    (lapse_local_store::descriptors() / 8).clamp(LEAST_REQUESTS, MOST_REQUESTS)
 }
 
 /// What may run at once: more as long as that makes it faster.
 #[derive(Debug)]
 struct Window {
     most: usize,
-    /// Bytes moved since `since`, and whether something had to wait.
-    moved: u64,
+    /// Bytes that arrived since `since`, and whether something had to wait.
+    arrived: u64,
     was_full: bool,
     since: Instant,
     /// What there was before more was tried: the weight and the bytes a second.
@@ -99,7 +114,7 @@ impl Window {
     fn new() -> Self {
         Self {
             most: FIRST,
-            moved: 0,
+            arrived: 0,
             was_full: false,
             since: Instant::now(),
             before: None,
@@ -107,27 +122,31 @@ impl Window {
         }
     }
 
-    /// Judges the weight of now, once it was tried for long enough. Gives whether there is more.
-    fn judge(&mut self) -> bool {
+    /// So many bytes arrived. Judges the weight of now, once as much arrived as may be on its way.
+    fn arrived(&mut self, bytes: u64) {
+        self.arrived += bytes;
         let passed = self.since.elapsed();
-        if passed < TRIAL {
-            return false;
+        let is_turned = self.arrived >= self.most as u64 * UNIT;
+        if passed < TRIAL || !is_turned && passed < LONG {
+            return;
         }
         let had = self.most;
-        let rate = bytes(self.moved) / passed.as_secs_f64();
-        let more = (had + had.div_ceil(2)).min(MOST);
+        let rate = as_float(self.arrived) / passed.as_secs_f64();
+        let more = (had * 6).min(MOST);
         match self.before.take() {
             // Where nothing had to wait nothing is learned.
             _ if !self.was_full => {}
-            None if self.rest > 0 => self.rest -= 1,
+            _ if passed >= LONG => self.most = (had / 2).max(FEWEST),
             Some((less, slower)) if rate < slower * BETTER => {
                 (self.most, self.rest) = (less, REST);
             }
-            _ if more > had => (self.most, self.before) = (more, Some((had, rate))),
+            _ if self.rest > 0 => self.rest -= 1,
+            _ if more > had && passed < SHORT => {
+                (self.most, self.before) = (more, Some((had, rate)));
+            }
             _ => {}
         }
-        (self.moved, self.was_full, self.since) = (0, false, Instant::now());
-        self.most > had
+        (self.arrived, self.was_full, self.since) = (0, false, Instant::now());
     }
 
     /// The server asked for less.
@@ -140,7 +159,7 @@ impl Window {
     }
 }
 
-fn bytes(count: u64) -> f64 {
+fn as_float(count: u64) -> f64 {
     // Exact up to 8 PiB.
     #[expect(clippy::cast_precision_loss, reason = "a rate needs no more")]
     let count = count as f64;
@@ -152,6 +171,7 @@ fn bytes(count: u64) -> f64 {
 pub(crate) struct Lane {
     pacer: Arc<Pacer>,
     weight: usize,
+    bytes: u64,
 }
 
 impl Default for Pacer {
@@ -160,6 +180,7 @@ impl Default for Pacer {
             limit: None,
             paid: Instant::now(),
             requests: 0,
+            most_requests: most_requests(),
             weight: 0,
             window: Window::new(),
             waiting: BTreeMap::new(),
@@ -176,6 +197,11 @@ impl Default for Pacer {
 impl Pacer {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Requests that may run at once, however small.
+    pub(crate) fn most_requests(&self) -> usize {
+        self.inner().most_requests
     }
 
     /// Sets the limit in bytes a second; uploads under way follow it at once.
@@ -223,33 +249,23 @@ impl Pacer {
         }
     }
 
-    /// So many bytes were handed to the network.
-    pub(crate) fn moved(self: &Arc<Self>, bytes: u64) {
-        let mut inner = self.inner();
-        inner.window.moved += bytes;
-        if inner.window.judge() {
-            drop(inner);
-            self.give_lanes();
-        }
-    }
-
     /// The turn of an upload of so many bytes, where that is known.
     pub(crate) fn turn(&self, bytes: Option<u64>) -> Turn {
         let mut inner = self.inner();
         inner.count += 1;
-        Turn { magnitude: bytes.unwrap_or(u64::MAX).max(SMALL_BYTES).ilog2(), came: inner.count }
+        Turn { magnitude: bytes.unwrap_or(u64::MAX).max(SOON).ilog2(), came: inner.count }
     }
 
     /// Waits until one more request, of so many bytes, may run.
     pub(crate) async fn lane(self: &Arc<Self>, turn: Turn, bytes: u64) -> Lane {
-        let weight = if bytes <= SMALL_BYTES { SMALL } else { LARGE };
+        let weight = usize::try_from(bytes / UNIT).unwrap_or(LARGE).clamp(1, LARGE);
         loop {
             let (lane, given) = oneshot::channel();
             {
                 let mut inner = self.inner();
                 inner.count += 1;
                 let place = (turn, inner.count);
-                inner.waiting.insert(place, Waiting { weight, lane });
+                inner.waiting.insert(place, Waiting { weight, bytes, lane });
             }
             self.give_lanes();
             // Each that is taken from the map is answered.
@@ -268,7 +284,7 @@ impl Pacer {
                 first.remove();
                 continue;
             }
-            let weight = first.get().weight;
+            let Waiting { weight, bytes, .. } = *first.get();
             if !inner.fits(weight) {
                 inner.window.was_full = true;
                 break;
@@ -276,7 +292,7 @@ impl Pacer {
             if let Some((_, Waiting { lane, .. })) = inner.waiting.pop_first() {
                 inner.requests += 1;
                 inner.weight += weight;
-                let given = Lane { pacer: Arc::clone(self), weight };
+                let given = Lane { pacer: Arc::clone(self), weight, bytes };
                 // One that isn't waited for any more is let go below, where nothing is locked.
                 unwanted.extend(lane.send(given).err());
             }
@@ -293,7 +309,8 @@ impl Lane {
         if slowed {
             inner.window.shrink();
         }
-        inner.window.moved += ONE_REQUEST;
+        // One that is small counts as what it weighs.
+        inner.window.arrived(self.bytes.max(self.weight as u64 * UNIT));
         // Before the lane itself lets go.
         drop(inner);
     }
@@ -366,22 +383,52 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn as_much_runs_at_once_as_makes_it_faster() {
-        /// A line on which each request gets 1 MB/s, up to what it carries in all.
-        async fn after(seconds: u32, carries: u64) -> usize {
+        /// What runs at once after ten minutes on a line on which each part gets `each` bytes a second, up to what it
+        /// `carries` in all.
+        async fn on(each: u64, carries: u64) -> usize {
             let pacer = Arc::new(Pacer::default());
-            for _ in 0..seconds * 10 {
-                let most = pacer.inner().window.most;
-                pacer.inner().window.was_full = true;
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                pacer.moved((most as u64 * 100_000).min(carries / 10));
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_mins(10) {
+                let lanes = pacer.inner().window.most / LARGE;
+                let waiting = (0..=lanes).map(|_| pacer.lane(pacer.turn(None), PART));
+                let mut waiting: Vec<_> = waiting.map(Box::pin).collect();
+                let mut lanes = Vec::new();
+                for lane in &mut waiting {
+                    lanes.extend(futures_util::FutureExt::now_or_never(lane));
+                }
+                let rate = (lanes.len() as u64 * each).min(carries);
+                let seconds = lanes.len() as u64 * PART / rate.max(1);
+                tokio::time::sleep(Duration::from_secs(seconds).max(TRIAL)).await;
+                for lane in lanes {
+                    lane.done(false);
+                }
             }
-            pacer.inner().window.most
+            pacer.inner().window.most / LARGE
         }
-        // The last step is too small to be seen.
-        assert!(after(10, u64::MAX).await > MOST - MOST / 10);
-        // What fills the line is enough: one step beyond is taken back.
-        assert_eq!(after(10, 48_000_000).await, 48);
-        assert_eq!(after(10, 1_000_000).await, FIRST);
+        const PART: u64 = LARGE as u64 * UNIT;
+        const MIB: u64 = 1024 * 1024;
+        assert_eq!(on(40 * MIB, u64::MAX).await, MOST_LANES);
+        // What fills the line is enough.
+        assert_eq!(on(40 * MIB, 200 * MIB).await, FIRST / LARGE);
+        assert_eq!(on(40 * MIB, 10 * MIB).await, FIRST / LARGE);
+        assert_eq!(on(40 * MIB, 2 * MIB).await, FIRST / LARGE / 2);
+        assert_eq!(on(40 * MIB, MIB / 2).await, FEWEST / LARGE);
+    }
+
+    #[tokio::test]
+    async fn small_requests_run_many_at_once_and_large_ones_few() {
+        fn at_once(bytes: u64) -> usize {
+            let pacer = Arc::new(Pacer::default());
+            // Without Tokio's rule that a task must pause after so many answers.
+            let lane = |_| tokio::task::unconstrained(pacer.lane(pacer.turn(Some(bytes)), bytes));
+            let mut waiting: Vec<_> = (0..1000).map(lane).map(Box::pin).collect();
+            let given = waiting.iter_mut().map(futures_util::FutureExt::now_or_never);
+            let given: Vec<_> = given.collect();
+            given.iter().flatten().count()
+        }
+        assert_eq!(at_once(16 * 1024), most_requests());
+        assert_eq!(at_once(1024 * 1024), FIRST / 8);
+        assert_eq!(at_once(100 * 1024 * 1024), 8);
     }
 
     #[tokio::test(start_paused = true)]
@@ -416,7 +463,7 @@ mod tests {
             tokio::time::timeout(Duration::from_millis(20), pacer.lane(pacer.turn(Some(1)), 1))
                 .await,
         );
-        held.truncate(3);
+        held.truncate(FIRST / LARGE - 1);
         for task in waiting {
             task.await.expect("no panic");
         }

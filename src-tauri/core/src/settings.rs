@@ -5,6 +5,8 @@ mod preferences;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 pub use preferences::{Preferences, Theme, Window};
@@ -13,7 +15,7 @@ use toml_edit::{DocumentMut, Item, Table, value};
 use crate::home::{Home, create_private_file};
 use crate::local::Lan;
 use crate::profile::{Draft, LOCAL, Profile, SignIn};
-use crate::share::Expiry;
+use crate::share::{Expiry, Fingerprint};
 use crate::{Code, Error, Result};
 
 /// No person writes more by hand.
@@ -27,6 +29,32 @@ const PASSPHRASE_FILE: &str = "passphrase_file";
 pub struct Settings {
     path: PathBuf,
     document: DocumentMut,
+}
+
+/// A file that was written less than this before it was read may change without its time telling that.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// The file as it was read last: many shares ask for it, and it seldom changes.
+#[derive(Debug, Default)]
+pub(crate) struct LastRead(Mutex<Option<(Fingerprint, Arc<Settings>)>>);
+
+impl LastRead {
+    /// The file as it stands now.
+    pub(crate) fn read(&self, path: &Path) -> Result<Arc<Settings>> {
+        let found = fs::metadata(path).ok();
+        let now = found.as_ref().map(Fingerprint::of);
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((before, settings)) = &*last
+            && now == Some(*before)
+        {
+            return Ok(Arc::clone(settings));
+        }
+        let settings = Arc::new(Settings::read(path)?);
+        let age = found.and_then(|found| found.modified().ok()?.elapsed().ok());
+        let settled = now.filter(|_| age.is_some_and(|age| age >= SETTLED));
+        *last = settled.map(|now| (now, Arc::clone(&settings)));
+        Ok(settings)
+    }
 }
 
 impl Settings {
@@ -334,6 +362,8 @@ fn broken(path: &Path, text: &str, start: usize, what: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
@@ -362,6 +392,25 @@ mod tests {
         settings.remove("work").expect("it is there");
         settings.write().expect("written");
         assert!(Settings::read(&path).expect("still good").names().is_empty());
+    }
+
+    #[test]
+    fn a_change_is_seen_at_once_and_what_stays_is_read_once() {
+        let (_dir, path) = file(WORK);
+        let last = LastRead::default();
+        let read = || last.read(&path).expect("a good file");
+        assert_eq!(read().current(), "work");
+        // Of the same length, and so soon that the file's time may be the same.
+        fs::write(&path, WORK.replace("use = \"work\"", "use = \"loca\"")).expect("written");
+        assert_eq!(read().current(), "loca");
+        let old = std::time::SystemTime::now() - SETTLED;
+        let set = |path| File::options().write(true).open(path).and_then(|f| f.set_modified(old));
+        set(&path).expect("its time can be set");
+        assert!(Arc::ptr_eq(&read(), &read()));
+        fs::write(&path, WORK).expect("written");
+        assert_eq!(read().current(), "work");
+        fs::remove_file(&path).expect("removed");
+        assert_eq!(read().current(), LOCAL);
     }
 
     #[test]

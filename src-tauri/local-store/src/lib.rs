@@ -9,6 +9,7 @@ mod blobs;
 mod blocks;
 mod check;
 mod chunks;
+mod descriptors;
 mod digest;
 mod error;
 mod event;
@@ -38,6 +39,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 pub use check::{Checked, Damage, Damaged, check};
+pub use descriptors::descriptors;
 pub use error::Error;
 pub use event::{Event, EventKind};
 pub use host::{Activity, HostInfo, Limits, Options, Running, host_of, start};

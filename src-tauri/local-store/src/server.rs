@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -45,12 +45,6 @@ const REST: Duration = Duration::from_secs(1);
 /// What requests under way get when the store stops.
 const GRACE: Duration = Duration::from_secs(5);
 
-#[cfg(unix)]
-const MOST_DESCRIPTORS: u64 = 8192;
-/// For the index, uploads, and whatever else this process does.
-#[cfg(unix)]
-const OWN_DESCRIPTORS: u64 = 200;
-
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 
 /// What the server is doing, for whoever decides when to stop it.
@@ -80,7 +74,7 @@ impl Server {
             store: Arc::clone(store),
             pulse: Arc::new(pulse),
             limits,
-            lines: Lines::new(limits.connections.min(*DESCRIPTORS.get_or_init(descriptors) / 2)),
+            lines: Lines::new(limits.connections.min(crate::descriptors() / 2)),
         }
     }
 
@@ -228,31 +222,6 @@ async fn accept(
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
     Ok((stream, peer.ip().is_loopback(), lines.place().await))
-}
-
-/// The process is asked once: what is raised for one store isn't lowered for the next.
-static DESCRIPTORS: OnceLock<usize> = OnceLock::new();
-
-/// How many files and connections this process may have open: as many as the system lets it, for which it must
-/// ask. Each download needs two.
-fn descriptors() -> usize {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, getrlimit, setrlimit};
-        let mut limit = getrlimit(Resource::Nofile);
-        let wanted = limit.maximum.map_or(MOST_DESCRIPTORS, |most| most.min(MOST_DESCRIPTORS));
-        if limit.current.is_some_and(|current| current < wanted) {
-            limit.current = Some(wanted);
-            // Refused, it stays as it is.
-            if setrlimit(Resource::Nofile, limit).is_err() {
-                limit = getrlimit(Resource::Nofile);
-            }
-        }
-        let own = limit.current.unwrap_or(MOST_DESCRIPTORS).saturating_sub(OWN_DESCRIPTORS);
-        usize::try_from(own).unwrap_or(usize::MAX).max(16)
-    }
-    #[cfg(not(unix))]
-    usize::MAX
 }
 
 fn refusal(error: S3Error) -> Response<Body> {

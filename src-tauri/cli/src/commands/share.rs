@@ -17,9 +17,6 @@ use crate::output::{
 };
 use crate::progress::Screen;
 
-/// Files on their way at once. How many requests run is core's to say; these wait with their files open.
-const AT_ONCE: usize = 96;
-
 pub(crate) async fn share(
     lapse: &Lapse,
     output: Output,
@@ -58,13 +55,14 @@ pub(crate) async fn share(
             profile: args.profile.clone(),
         })
     });
-    let outcome = give_each(output, screen, Links::new(args.copy), all, sharing).await?;
+    let outcome = give_each(lapse, output, screen, Links::new(args.copy), all, sharing).await?;
     lapse.clean_up(args.profile.as_deref()).await;
     Ok(outcome)
 }
 
 /// Prints the links of many shares in their order, as they come.
 pub(super) async fn give_each(
+    lapse: &Lapse,
     output: Output,
     screen: &Screen,
     mut links: Links,
@@ -72,7 +70,7 @@ pub(super) async fn give_each(
     sharing: impl Iterator<Item = impl Future<Output = Result<Shared, Error>>>,
 ) -> Result<Outcome, Error> {
     let mut failed = 0;
-    let mut sharing = std::pin::pin!(stream::iter(sharing).buffered(AT_ONCE));
+    let mut sharing = std::pin::pin!(stream::iter(sharing).buffered(lapse.most_at_once()));
     while let Some(shared) = sharing.next().await {
         match shared {
             Ok(shared) => screen.around(|| links.give(output, &shared)),

@@ -153,7 +153,7 @@ pub(crate) async fn resume(
     let links = Links::new(copy);
     let all = ours.len();
     let sending = ours.iter().map(|id| lapse.carry_on(id));
-    give_each(output, screen, links, all, sending).await
+    give_each(lapse, output, screen, links, all, sending).await
 }
 
 /// Those that are named; with none named, those that `which` chooses.

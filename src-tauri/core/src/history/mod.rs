@@ -100,10 +100,11 @@ impl History {
     ) -> Result<()> {
         let (id, etag, link) = (id.clone(), etag.to_owned(), link.clone());
         self.write(move |connection| {
-            connection.execute(
-                "UPDATE shares SET size = ?2, etag = ?3, failed = NULL WHERE id = ?1",
-                params![id.as_str(), signed(size), etag],
-            )?;
+            connection
+                .prepare_cached(
+                    "UPDATE shares SET size = ?2, etag = ?3, failed = NULL WHERE id = ?1",
+                )?
+                .execute(params![id.as_str(), signed(size), etag])?;
             insert_link(connection, &id, &link)?;
             uploads::delete(connection, &id)
         })
@@ -346,11 +347,12 @@ fn insert_share(connection: &Connection, share: &Share) -> rusqlite::Result<()> 
 fn insert_link(connection: &Connection, id: &ShareId, link: &Link) -> rusqlite::Result<()> {
     let facts = &link.facts;
     connection
-        .execute(
+        .prepare_cached(
             "INSERT INTO links (share, scheme, host, path, region, access_key, disposition, content_type,
                                 signed_at, seconds, limited_by, temporary)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-            params![
+        )?
+        .execute(params![
                 id.as_str(),
                 facts.scheme,
                 facts.host,
@@ -363,8 +365,7 @@ fn insert_link(connection: &Connection, id: &ShareId, link: &Link) -> rusqlite::
                 facts.seconds,
                 link.limited_by.map(Code::as_str),
                 link.temporary,
-            ],
-        )
+        ])
         .map(drop)
 }
 

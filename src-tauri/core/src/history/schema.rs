@@ -123,6 +123,8 @@ fn connect(path: &Path) -> Result<Connection, Opening> {
         return Err(Opening::Newer(version(&connection)?));
     }
     use_wal(&connection)?;
+    // As many as there are in the code.
+    connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     if version(&connection)? < STEPS.len() {

@@ -13,7 +13,7 @@ use crate::{Code, Error, Result};
 /// Another write within this time after the last one is taken for one of many.
 const BUSY: Duration = Duration::from_millis(4);
 /// How long more of them are waited for.
-const MOMENT: Duration = Duration::from_millis(1);
+const MOMENT: Duration = Duration::from_millis(2);
 
 /// Does its part of a transaction, if one could be begun; what it gives hears whether that was committed.
 type Job = Box<dyn FnOnce(&Result<Transaction<'_>>) -> Answer + Send>;
@@ -56,10 +56,13 @@ fn apart<T>(
     connection: &Connection,
     change: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
-    connection.execute_batch("SAVEPOINT one")?;
+    let run = |sql| connection.prepare_cached(sql)?.execute([]);
+    run("SAVEPOINT one")?;
     let changed = change(connection);
-    let end = if changed.is_ok() { "RELEASE one" } else { "ROLLBACK TO one; RELEASE one" };
-    connection.execute_batch(end)?;
+    if changed.is_err() {
+        run("ROLLBACK TO one")?;
+    }
+    run("RELEASE one")?;
     changed
 }
 

@@ -167,9 +167,18 @@ impl Bucket {
     /// first PUT, so this comes before it.
     pub(crate) async fn must_exist(&self) -> Result<()> {
         if self.profile.provider.makes_buckets {
-            self.known.exists.get_or_try_init(|| self.check_exists()).await?;
+            self.known.exists.get_or_try_init(|| self.find()).await?;
         }
         Ok(())
+    }
+
+    async fn find(&self) -> Result<()> {
+        // Where thousands of objects were deleted a listing can take seconds (SeaweedFS walks their empty folders).
+        match self.client.head_bucket().bucket(&self.profile.bucket).send().await {
+            Ok(_) => Ok(()),
+            // What is wrong only a listing can tell.
+            Err(_) => self.check_exists().await,
+        }
     }
 
     /// Whether the bucket is there and may be used.

@@ -40,15 +40,15 @@ impl Piece {
         Ok(Self { from: From::File(Arc::new(file), offset), length })
     }
 
-    /// A file that one read takes: read here, so that it isn't read twice.
-    pub(super) async fn of_small_file(source: &OpenFile) -> Result<Self> {
-        let piece = Self::of_file(source, 0, source.fingerprint.size)?;
-        let bytes = off_the_async_threads(move || {
-            if piece.length == 0 { Ok(Bytes::new()) } else { piece.read(0, wanted(piece.length)) }
-        });
-        let bytes = bytes.await.map_err(super::unreadable)?;
+    /// A file that one read takes: read here, so that it isn't read twice. It takes as long as to open it took.
+    pub(super) fn of_small_file(source: &OpenFile) -> Result<Self> {
+        let length = source.fingerprint.size;
+        let bytes = match length {
+            0 => Bytes::new(),
+            length => read_at(&source.file, 0, wanted(length)).map_err(super::unreadable)?,
+        };
         // One that became shorter meanwhile has changed.
-        Ok(Self { length: source.fingerprint.size, from: From::Memory(bytes) })
+        Ok(Self { length, from: From::Memory(bytes) })
     }
 
     pub(super) fn of_memory(bytes: Bytes) -> Self {

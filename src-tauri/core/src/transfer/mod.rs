@@ -69,7 +69,7 @@ impl Sending<'_, '_> {
         let arrived = if size > ONE_PUT {
             self.parts(source).await
         } else if size <= READ as u64 {
-            self.put(&Piece::of_small_file(source).await?).await
+            self.put(&Piece::of_small_file(source)?).await
         } else {
             self.put(&Piece::of_file(source, 0, size)?).await
         };

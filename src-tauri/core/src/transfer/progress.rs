@@ -59,7 +59,6 @@ impl Progress {
     }
 
     pub(super) fn add(&self, bytes: u64) {
-        self.pacer.moved(bytes);
         let sent = self.sent.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let told = self.told.load(Ordering::Relaxed);

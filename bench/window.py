@@ -296,6 +296,50 @@ def frames(port, program):
         driver.end()
 
 
+# Milliseconds of each frame, until they are asked for.
+WATCH = """
+window.seen = [];
+let before = performance.now();
+requestAnimationFrame(function frame() {
+  const now = performance.now();
+  window.seen.push(now - before);
+  before = now;
+  if (!window.enough) requestAnimationFrame(frame);
+});
+arguments[0]();
+"""
+SEEN = "window.enough = true; arguments[0](window.seen);"
+
+
+def queue(port, bench):
+    """Seconds from giving the window so many files until each has its link, and its frames meanwhile."""
+    env = bench.home("many")
+    files = []
+    for number in range(MANY):
+        file = bench.folder / "queue" / f"{number:05}.txt"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"{number}\n" * 100)
+        files.append(file)
+
+    def links():
+        with contextlib.closing(sqlite3.connect(pathlib.Path(env["LAPSE_HOME"]) / "lapse.db")) as database:
+            return database.execute("SELECT count(*) FROM links").fetchone()[0]
+    driver = Driver(port, bench.window)
+    try:
+        driver.script(LISTED)
+        time.sleep(SETTLE_SECONDS)
+        before, began = links(), time.perf_counter()
+        driver.script(WATCH)
+        # Told to the window that is open.
+        subprocess.run([bench.window, *files], env=env, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while links() - before < MANY:
+            assert time.perf_counter() - began < 10 * LIMIT_SECONDS, f"{links() - before} links after ten minutes"
+            time.sleep(0.25)
+        return time.perf_counter() - began, sorted(driver.script(SEEN))
+    finally:
+        driver.end()
+
+
 def free_ports():
     held = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
     ports = [each.getsockname()[1] for each in held]
@@ -363,6 +407,14 @@ def main():
                 goal = "≤ 50" if program == bench.window else ""
                 print(f"| {what} | {how} | {statistics.median(times):.1f} | {times[int(len(times) * 0.99)]:.1f} | {times[-1]:.1f} "
                       f"| {goal} | {sum(each > 50 for each in times)} |", flush=True)
+        print()
+        took, times = queue(port, bench)
+        print(f"| {MANY:,} files given to the window at once | |")
+        print("|---|---:|")
+        print(f"| until each has its link, s | {took:.0f} |")
+        print(f"| frames meanwhile: median, ms | {statistics.median(times):.1f} |")
+        print(f"| 99 % | {times[int(len(times) * 0.99)]:.1f} |")
+        print(f"| longest | {times[-1]:.1f} |")
         print()
         print(f"the page, compressed: {page_size() / 1000:.1f} kB (goal ≤ 120)")
 

@@ -159,8 +159,9 @@ class Toasts {
     const [first] = ids;
     if (!first) return;
     // One drop is told of as its files arrive: what is said now stands for what was said before.
+    const given = new Set(ids);
     const [before, ...others] = this.all.filter(({ undo }) =>
-      undo?.every((id) => ids.includes(id)),
+      undo?.every((id) => given.has(id)),
     );
     for (const other of others) this.dismiss(other.id);
     const many = { count: ids.length, n: number(ids.length) };

@@ -18,8 +18,12 @@ use crate::tell::{change, not_shared};
 use crate::wire::Change;
 use crate::{rows, window};
 
-/// Uploads at once; the others wait. Few enough that their rows leave the list in sight.
-const AT_ONCE: usize = 4;
+/// Small uploads at once; the others wait. Few enough that their rows leave the list in sight.
+const AT_ONCE: usize = 16;
+/// As how many of them a larger one counts.
+const LARGE: u32 = 4;
+/// Bytes that are small.
+const SMALL: u64 = 1 << 20;
 /// A drop of many files is told of no more often than this.
 const PULSE: Duration = Duration::from_millis(250);
 
@@ -145,7 +149,7 @@ pub(crate) async fn again(app: &AppHandle, id: &ShareId, changed_too: bool) -> A
     let lapse = shell.lapse()?;
     let failed = matches!(lapse.show(id)?.state, State::Failed(_));
     shell.intake.wait(app, 1);
-    let turn = shell.intake.turn(app).await;
+    let turn = shell.intake.turn(app, LARGE).await;
     let shared = lapse.share_again(id, None, changed_too).await;
     drop(turn);
     let shared = match shared {
@@ -166,7 +170,7 @@ pub(crate) async fn carry_on(app: &AppHandle, id: &ShareId) -> Answer<()> {
     let shell = app.state::<Shell>();
     let lapse = shell.lapse()?;
     shell.intake.wait(app, 1);
-    let turn = shell.intake.turn(app).await;
+    let turn = shell.intake.turn(app, LARGE).await;
     let shared = lapse.carry_on(id).await;
     drop(turn);
     let shared = match shared {
@@ -218,7 +222,7 @@ async fn one(
     source: Source,
 ) -> Result<Option<Shared>, Error> {
     let shell = app.state::<Shell>();
-    let turn = shell.intake.turn(app).await;
+    let turn = shell.intake.turn(app, weight(&source)).await;
     if batch.is_off() || lapse.is_interrupted() {
         return Ok(None);
     }
@@ -226,6 +230,16 @@ async fn one(
     let shared = lapse.share_as(batch.ids[place].clone(), request).await;
     drop(turn);
     shared.map(Some)
+}
+
+fn weight(source: &Source) -> u32 {
+    let is_small = match source {
+        Source::File(path) => {
+            path.metadata().is_ok_and(|found| found.is_file() && found.len() <= SMALL)
+        }
+        _ => false,
+    };
+    if is_small { 1 } else { LARGE }
 }
 
 impl Batch {
@@ -282,10 +296,10 @@ impl Intake {
         change(app, Change::Waiting { count });
     }
 
-    /// One of those that wait begins, and holds its place until this is dropped.
-    async fn turn(&self, app: &AppHandle) -> Option<SemaphorePermit<'_>> {
+    /// One of those that wait begins, and holds its places until this is dropped.
+    async fn turn(&self, app: &AppHandle, weight: u32) -> Option<SemaphorePermit<'_>> {
         // It isn't closed as long as the app lives.
-        let turn = self.turns.acquire().await.ok();
+        let turn = self.turns.acquire_many(weight).await.ok();
         let count = self.waiting.fetch_sub(1, Ordering::Relaxed) - 1;
         change(app, Change::Waiting { count });
         turn

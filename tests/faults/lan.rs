@@ -163,6 +163,16 @@ fn an_interface_that_cannot_be_listened_on_is_told() {
 
 #[test]
 fn an_upload_survives_an_address_that_is_taken_away_for_a_while() {
+    survives_until(1);
+}
+
+#[test]
+fn an_upload_goes_on_in_a_network_that_gives_another_address() {
+    survives_until(7);
+}
+
+/// An upload during which the computer has no address, and then `10.99.0.{again}`.
+fn survives_until(again: u8) {
     let mut lapse = Lapse::new();
     let content = bytes(48 << 20);
     lapse.file("big.bin", &content);
@@ -201,7 +211,7 @@ boto3.client(\"s3\", endpoint_url=\"http://10.99.0.2:9000\", region_name=\"us-ea
          until lapse uploads --json | grep -q '\"arrived\":[1-9]'; do sleep 0.1; done
          ip addr del 10.99.0.1/24 dev cable0
          sleep 3
-         ip addr add 10.99.0.1/24 dev cable0
+         ip addr add 10.99.0.{again}/24 dev cable0
          wait $sharing
          echo \"url = $(cat link)\" | curl --silent --fail --config - | cmp - big.bin && echo whole",
         python = python().display(),

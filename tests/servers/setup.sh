@@ -50,6 +50,7 @@ WebKitWebDriver webkit2gtk-driver
 openbox openbox
 xprop x11-utils
 xdotool xdotool
+wmctrl wmctrl
 /usr/lib/python3/dist-packages/gi python3-gi
 /usr/lib/*/girepository-1.0/Gtk-3.0.typelib gir1.2-gtk-3.0
 desktop-file-validate desktop-file-utils

@@ -181,9 +181,9 @@ impl Lapse {
         Ok(bucket)
     }
 
-    /// Opens a bucket anew the next time: its keys may have changed.
+    /// Opens a bucket anew the next time: its keys may have changed, its connections may be dead.
     pub(crate) async fn close_bucket(&self, bucket: &Bucket) {
-        self.opened.lock().await.retain(|(_, other)| other.profile() != bucket.profile());
+        self.opened.lock().await.retain(|(_, other)| !other.is_same(bucket));
     }
 
     /// How a bucket shows that what arrived is what was sent, in one request or in parts. Tried on it once, when

@@ -263,6 +263,16 @@ impl Endpoint {
         Ok(Self { scheme, authority: authority.to_lowercase() })
     }
 
+    /// `host:port`, with the scheme's own port too.
+    pub(crate) fn host_and_port(&self) -> String {
+        match self.authority.rsplit_once(':') {
+            Some((_, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                self.authority.clone()
+            }
+            _ => format!("{}:{}", self.authority, if self.scheme == "http" { 80 } else { 443 }),
+        }
+    }
+
     /// Whether the host is an address, which takes no bucket in front.
     fn is_address(&self) -> bool {
         let host =

@@ -148,12 +148,16 @@ impl Lapse {
             size: input.size(),
         });
         loop {
-            let sent =
-                self.send_once(bucket, share, upload, input, reins, &progress, resumed).await;
+            // What came from a pipe can't be had again.
+            let again = matches!(input, Input::File(_) | Input::Bytes(_));
+            let sent = tokio::select! {
+                sent = self.send_once(bucket, share, upload, input, reins, &progress, resumed) => sent,
+                () = bucket.cut_off(), if again => Err(elsewhere()),
+            };
             let Err(error) = sent else { return sent };
-            // What came from a pipe can't be had again; one that never was answered is told at once.
-            let again = matches!(input, Input::File(_) | Input::Bytes(_)) && error.passes();
-            let Some(silent) = progress.silent_for().filter(|silent| again && *silent < PATIENCE)
+            // One that never was answered is told at once.
+            let waits = again && error.passes();
+            let Some(silent) = progress.silent_for().filter(|silent| waits && *silent < PATIENCE)
             else {
                 return Err(error);
             };
@@ -495,6 +499,15 @@ impl Lapse {
 /// Whether the bytes can be had again.
 pub(crate) fn can_go_on(origin: &Origin) -> bool {
     matches!(origin, Origin::File { .. } | Origin::Folder { .. })
+}
+
+fn elsewhere() -> Error {
+    Error::new(
+        Code::Unreachable,
+        "this computer is in another network now",
+        "Try again: what arrived is kept.",
+    )
+    .passing(true)
 }
 
 fn not_uploading(id: &ShareId) -> Error {

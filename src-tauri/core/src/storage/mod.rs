@@ -10,6 +10,7 @@ mod presign;
 pub mod probe;
 pub mod provider;
 mod retry;
+mod route;
 mod sign_in;
 
 use std::sync::Arc;
@@ -161,6 +162,16 @@ impl Bucket {
 
     pub(crate) fn known(&self) -> &Known {
         &self.known
+    }
+
+    /// Whether both are one, opened once.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.known, &other.known)
+    }
+
+    /// Ends once the connections of this can't give an answer any more, since the computer is in another network.
+    pub(crate) async fn cut_off(&self) {
+        route::lost(&self.profile.endpoint).await;
     }
 
     /// Whether the bucket is there, asked once since it was opened: some servers make a missing bucket at the

@@ -23,7 +23,7 @@ const AT_ONCE: usize = 16;
 /// As how many of them a larger one counts.
 const LARGE: u32 = 4;
 /// Bytes that are small.
-const SMALL: u64 = 1 << 20;
+const SMALL: u64 = 256 << 10;
 /// A drop of many files is told of no more often than this.
 const PULSE: Duration = Duration::from_millis(250);
 

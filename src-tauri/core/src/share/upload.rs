@@ -231,6 +231,7 @@ impl Lapse {
         let mut seen = None;
         loop {
             tokio::time::sleep(HEED).await;
+            let _saying = self.uploads.saying();
             let version = self.history.version().ok();
             if version != seen {
                 seen = version;
@@ -487,6 +488,7 @@ impl Lapse {
     /// does.
     pub(super) fn say(&self, id: &ShareId, said: Option<Said>) -> Result<(ShareId, bool)> {
         let share = self.history.find(id)?;
+        let _saying = self.uploads.saying();
         if share.failed.is_some() || !self.history.set_said(&share.id, said)? {
             return Err(not_uploading(&share.id));
         }

@@ -29,6 +29,8 @@ pub(crate) enum Told {
 #[derive(Debug, Default)]
 pub(crate) struct Uploads {
     inner: Mutex<Inner>,
+    /// Held from reading or writing what was said until the upload is told it: what is older isn't told later.
+    saying: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +67,11 @@ impl Uploads {
 
     pub(crate) fn is_stopped(&self) -> bool {
         self.inner().stopped
+    }
+
+    /// Until this is dropped nobody else says anything, nor tells it.
+    pub(crate) fn saying(&self) -> MutexGuard<'_, ()> {
+        self.saying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does what a person said in whichever program, if the upload runs here.

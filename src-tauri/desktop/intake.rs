@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
-use lapse_core::share::{Request, ShareId, Shared, Source, State};
+use lapse_core::share::{File, Request, ShareId, Shared, Source, State};
 use lapse_core::{Code, Error, Lapse};
 use tauri::{AppHandle, Manager as _};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -121,7 +121,7 @@ async fn batch(app: &AppHandle, sources: Vec<Source>) {
 }
 
 async fn withdraw(app: &AppHandle, lapse: &Lapse, name: &str, id: &ShareId) {
-    if let Err(error) = lapse.revoke(id).await {
+    if let Err(error) = lapse.revoke(id, File::Deleted).await {
         // Its row stands in the list, where it can be tried again.
         not_shared(app, name.to_owned(), error);
     }
@@ -226,7 +226,8 @@ async fn one(
     if batch.is_off() || lapse.is_interrupted() {
         return Ok(None);
     }
-    let request = Request { source, name: None, expires: None, inline: false, profile: None };
+    let request =
+        Request { source, name: None, expires: None, inline: false, profile: None, label: None };
     let shared = lapse.share_as(batch.ids[place].clone(), request).await;
     drop(turn);
     shared.map(Some)

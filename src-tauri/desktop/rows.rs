@@ -129,7 +129,8 @@ impl From<wire::Draft> for profile::Draft {
             prefix: given(draft.prefix),
             path_style: draft.path_style,
             sign_in: Some(draft.sign_in.into()),
-            // Kept by core when a profile that has one is edited.
+            // Kept by core when a profile that has these is edited.
+            signer: None,
             ca_file: None,
             clean_up: draft.clean_up,
         }

@@ -21,5 +21,6 @@ mod expiry;
 mod forgery;
 mod kill;
 mod resume;
+mod revoke;
 mod state;
 mod storage;

@@ -1,5 +1,6 @@
 //! The local store in the process of the window, and what becomes of it.
 
+use lapse_core::share::File;
 use lapse_core::{Code, KeychainChoice, StoreHost};
 use lapse_tests::{Lapse, Output, lapse};
 
@@ -57,7 +58,7 @@ async fn links_outlive_the_window_that_hosted_them() {
 async fn a_store_without_links_that_live_is_not_handed_over() {
     let core = window(Lapse::new());
     let shared = core.share_file(&core.cli.file("note.txt", "hello")).await.unwrap();
-    core.revoke(&shared.share.id).await.unwrap();
+    core.revoke(&shared.share.id, File::Deleted).await.unwrap();
     assert!(!core.hand_over_store().await.unwrap());
     assert_eq!(host(&core), None);
     // The window may go on all the same.

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use lapse_core::Code;
 use lapse_core::profile::LOCAL;
-use lapse_core::share::{Expiry, Reach, Source};
+use lapse_core::share::{Expiry, File, Reach, Source};
 use lapse_tests::{Lapse, Server};
 
 use super::{Core, link, request};
@@ -19,7 +19,7 @@ async fn a_file_is_shared_again_unless_it_is_gone_or_changed() {
     let mut asked = request(Source::File(file.clone()));
     (asked.inline, asked.name) = (true, Some("shown.txt".to_owned()));
     let first = core.share(asked).await.unwrap();
-    core.revoke(&first.share.id).await.unwrap();
+    core.revoke(&first.share.id, File::Deleted).await.unwrap();
     assert_eq!(first.share.file(), Some(&*file));
 
     let again = core.share_again(&first.share.id, Some(expiry("6h")), false).await.unwrap();
@@ -63,7 +63,7 @@ async fn what_has_ended_leaves_the_list_and_is_still_known() {
     asked.expires = Some(expiry("1s"));
     let short = core.share(asked).await.unwrap().share.id;
     let revoked = core.share_file(&file).await.unwrap().share.id;
-    core.revoke(&revoked).await.unwrap();
+    core.revoke(&revoked, File::Deleted).await.unwrap();
     let alive = core.share_file(&file).await.unwrap().share.id;
     core.until("its end", || (core.state(&short) == "expired").then_some(())).await;
 
@@ -113,7 +113,7 @@ async fn a_row_tells_where_its_link_opens_and_how_many_live() {
     core.cli.run(["store", "stop"]).success();
     assert_eq!(core.list().unwrap()[0].reach, Reach::Computer);
     assert!(!core.store_status().unwrap().running);
-    core.revoke(id).await.unwrap();
+    core.revoke(id, File::Deleted).await.unwrap();
     assert_eq!(core.show(id).unwrap().live_links, 0);
     assert_eq!(core.live_links(LOCAL).unwrap(), 0);
     assert_eq!(core.live_links("nobody").unwrap_err().code, Code::NoSuchProfile);
@@ -144,6 +144,6 @@ async fn it_is_known_until_when_an_object_stays() {
     assert_eq!(core.kept_until(&signed).unwrap(), None, "an object that was there before");
     std::fs::write(&file, "changed").unwrap();
     assert_eq!(core.kept_until(&shared).unwrap(), None, "the bucket has the only copy");
-    core.revoke(&shared.id).await.unwrap();
+    core.revoke(&shared.id, File::Deleted).await.unwrap();
     assert_eq!(core.kept_until(&core.show(&shared.id).unwrap().share).unwrap(), None);
 }

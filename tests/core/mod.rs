@@ -155,7 +155,7 @@ impl Deref for Core {
 }
 
 fn request(source: Source) -> Request {
-    Request { source, name: None, expires: None, inline: false, profile: None }
+    Request { source, name: None, expires: None, inline: false, profile: None, label: None }
 }
 
 fn link(shared: &Shared) -> Link {

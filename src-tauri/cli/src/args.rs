@@ -51,12 +51,10 @@ pub(crate) enum Command {
         #[command(flatten)]
         copy: Copy,
     },
-    /// Take shares back: delete their objects and see that every link is refused
-    Revoke {
-        /// The shares' ids, or their beginnings
-        #[arg(required = true)]
-        ids: Vec<ShareId>,
-    },
+    /// Take links back and see that each is refused: of some shares, or all by a new signing key
+    Revoke(Box<RevokeArgs>),
+    /// Show what was revoked, when and how
+    History,
     /// List uploads that aren't over
     Uploads(UploadsArgs),
     /// Let uploads wait (all that run, if no ID is given), whichever program sends them
@@ -111,8 +109,52 @@ pub(crate) struct ShareArgs {
     /// The profile to share with, instead of the one in use
     #[arg(long)]
     pub(crate) profile: Option<String>,
+    /// A word that groups shares, to be revoked together
+    #[arg(long)]
+    pub(crate) label: Option<String>,
     #[command(flatten)]
     pub(crate) copy: Copy,
+}
+
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["ids", "all", "label"]))]
+pub(crate) struct RevokeArgs {
+    /// The shares' ids, or their beginnings
+    pub(crate) ids: Vec<ShareId>,
+    /// Every link that the profile's key signed, by a new key; the files stay
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// The shares of this label
+    #[arg(long, conflicts_with = "all")]
+    pub(crate) label: Option<String>,
+    /// Leave the file in the bucket, at a key that no link leads to
+    #[arg(long, conflicts_with = "all")]
+    pub(crate) keep_file: bool,
+    /// Delete the old versions that the bucket keeps of revoked shares
+    #[arg(long, conflicts_with_all = ["all", "label", "keep_file"])]
+    pub(crate) old_versions: bool,
+    /// With --all: shares that get new links, up to the same end
+    #[arg(long, value_name = "ID", requires = "all", num_args = 1..)]
+    pub(crate) keep: Vec<ShareId>,
+    /// With --all: don't ask
+    #[arg(long, requires = "all")]
+    pub(crate) yes: bool,
+    /// With --all: the profile, instead of the one in use
+    #[arg(long, requires = "all")]
+    pub(crate) profile: Option<String>,
+    /// With --all, where Lapse didn't make the key: every other program that uses it stops too
+    #[arg(long, requires = "all")]
+    pub(crate) stop_other_users_of_this_key: bool,
+    /// With --all: delete this other key of the user to make room for a new one
+    #[arg(long, value_name = "ID", requires = "all")]
+    pub(crate) delete_key: Option<String>,
+    /// With --all, where only you can switch keys: the new one that you made; its secret is asked for
+    #[arg(long, value_name = "ID", requires = "all")]
+    pub(crate) new_key: Option<String>,
+    /// Read the new key's secret from standard input
+    #[arg(long, requires = "new_key")]
+    pub(crate) secret_stdin: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -163,6 +205,16 @@ pub(crate) enum Profile {
         /// Add the rule to those that the bucket has
         #[arg(long)]
         yes: bool,
+    },
+    /// The user that signs a profile's links
+    Signer {
+        #[command(subcommand)]
+        command: Signer,
+    },
+    /// Switch the key on again that was switched off last; its links open again
+    RestoreKey {
+        /// The profile's name; the one in use if none is given
+        name: Option<String>,
     },
     /// Forget a profile and its secret; the bucket isn't touched
     Remove {
@@ -222,6 +274,25 @@ pub(crate) struct ProfileArgs {
     /// Make the bucket if it isn't there
     #[arg(long)]
     pub(crate) create_bucket: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Signer {
+    /// Make a user that only signs links, so that revoking all of them stops nothing else
+    #[command(group = ArgGroup::new("admin").required(true))]
+    Create {
+        /// The profile's name; the one in use if none is given
+        name: Option<String>,
+        /// An access key that may make users; its secret is asked for, and neither is kept
+        #[arg(long, value_name = "ID", group = "admin")]
+        admin_access_key: Option<String>,
+        /// Read that secret from standard input
+        #[arg(long, requires = "admin_access_key")]
+        secret_stdin: bool,
+        /// Sign in for that as this profile of the AWS tools
+        #[arg(long, value_name = "NAME", group = "admin")]
+        admin_aws_profile: Option<String>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

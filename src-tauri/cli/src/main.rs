@@ -77,7 +77,19 @@ async fn run(command: Command, output: Output) -> Result<Outcome, Error> {
         return commands::store::run(&lapse, output, background).await;
     }
     let uploads = matches!(command, Command::Share(_) | Command::Resume { .. });
-    let mut work = std::pin::pin!(commands::run(&lapse, output, &screen, command));
+    let of_links = !matches!(
+        command,
+        Command::Store { .. }
+            | Command::Profile { .. }
+            | Command::Uploads(_)
+            | Command::Pause { .. }
+    );
+    let mut work = std::pin::pin!(async {
+        if of_links {
+            Box::pin(commands::revoke::finish(&lapse, output)).await;
+        }
+        commands::run(&lapse, output, &screen, command).await
+    });
     tokio::select! {
         outcome = &mut work => outcome,
         () = commands::store::told_to_stop() => {

@@ -3,12 +3,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use lapse_core::event::{Event, Sink};
+use lapse_core::rotation::RotationStep;
 use lapse_core::share::ShareId;
+use serde_json::{Value, json};
 
 use crate::output;
 
@@ -26,6 +29,8 @@ pub(crate) struct Screen {
     uploads: Mutex<Uploads>,
     /// What is true of each of many files is told once.
     told: Mutex<HashSet<String>>,
+    /// Whether the steps of a rotation are told.
+    steps: AtomicBool,
 }
 
 #[derive(Default)]
@@ -59,6 +64,7 @@ impl Screen {
             drawn: MultiProgress::new(),
             uploads: Mutex::default(),
             told: Mutex::default(),
+            steps: AtomicBool::new(false),
         }
     }
 
@@ -98,6 +104,50 @@ impl Screen {
             let _ = self.around(|| writeln!(std::io::stderr(), "lapse: {text}"));
             told.insert(text);
         }
+    }
+
+    /// From now on the steps of a rotation are what was asked for.
+    pub(crate) fn tell_steps(&self) {
+        self.steps.store(true, Ordering::Relaxed);
+    }
+
+    /// A step of a rotation: results for a program, told as they come.
+    fn step(&self, step: &RotationStep) {
+        if let RotationStep::Left { access_keys } = step {
+            return self.say(format!(
+                "of a revoke that was cut off a key may be left: {}. If you didn't make it, delete it at the provider's site.",
+                access_keys.join(", ")
+            ));
+        }
+        if !self.steps.load(Ordering::Relaxed) {
+            return;
+        }
+        if self.json {
+            return output::json_line(&step_json(step));
+        }
+        let text = match step {
+            RotationStep::Made { access_key } => format!("A new key is made: {access_key}"),
+            RotationStep::Stored => "Its secret is kept.".to_owned(),
+            RotationStep::Works => "The storage accepts it.".to_owned(),
+            RotationStep::Signed { kept: 0 } => "It signs from now on.".to_owned(),
+            RotationStep::Signed { kept } => {
+                format!("It signs from now on; {kept} links are signed again.")
+            }
+            RotationStep::Off { access_key } => format!("{access_key} is switched off."),
+            RotationStep::ByHand { access_key } => format!(
+                "Now switch {access_key} off at the provider's site. Lapse asks with its links until they are refused."
+            ),
+            RotationStep::Asked { checked, refused, again: Some(again) } if refused < checked => {
+                format!(
+                    "{} of {checked} links aren't refused yet; they are asked again in {:.1} s.",
+                    checked - refused,
+                    again.as_secs_f64()
+                )
+            }
+            RotationStep::Asked { .. } | RotationStep::Left { .. } => return,
+            RotationStep::Deleted => "The old key is deleted.".to_owned(),
+        };
+        let _ = self.around(|| writeln!(std::io::stderr(), "  {text}"));
     }
 
     fn started(&self, id: &ShareId, name: &str, size: Option<u64>) {
@@ -173,12 +223,32 @@ impl Sink for Screen {
             Event::UploadWaits { id, why } => self.waits(id, why),
             Event::UploadEnded { id } => self.ended(id),
             Event::Notice { text, .. } => self.say(text),
+            Event::Rotation(step) => self.step(step),
             // These are results, told as they come.
             Event::Probed(finding) if !self.json => {
                 output::line(&format!("  {}  {}", finding.verdict.label(), finding.text));
             }
             _ => {}
         }
+    }
+}
+
+fn step_json(step: &RotationStep) -> Value {
+    match step {
+        RotationStep::Made { access_key } => json!({ "step": "made", "access_key": access_key }),
+        RotationStep::Stored => json!({ "step": "stored" }),
+        RotationStep::Works => json!({ "step": "works" }),
+        RotationStep::Signed { kept } => json!({ "step": "signed", "kept": kept }),
+        RotationStep::Off { access_key } => json!({ "step": "off", "access_key": access_key }),
+        RotationStep::ByHand { access_key } => {
+            json!({ "step": "by_hand", "access_key": access_key })
+        }
+        RotationStep::Asked { checked, refused, again } => json!({
+            "step": "asked", "checked": checked, "refused": refused,
+            "again_in_s": again.map(|again| again.as_secs_f64()),
+        }),
+        RotationStep::Deleted => json!({ "step": "deleted" }),
+        RotationStep::Left { access_keys } => json!({ "step": "left", "access_keys": access_keys }),
     }
 }
 

@@ -44,6 +44,18 @@ pub enum Code {
     SignIn,
     /// The sign-in works but may not do this.
     AccessDenied,
+    /// Other programs may use the key.
+    KeyInUse,
+    /// The user has as many access keys as it may have.
+    TooManyKeys,
+    /// No such access key is known there.
+    NoSuchKey,
+    /// Only a person can replace the key.
+    ByHand,
+    /// What answers has no API for keys.
+    NoIam,
+    /// Another process is rotating a key.
+    Rotating,
     /// The bucket lives in another region.
     WrongRegion,
     /// The bucket isn't there.
@@ -126,6 +138,12 @@ impl Code {
             Self::Profile => "profile",
             Self::SignIn => "sign_in",
             Self::AccessDenied => "access_denied",
+            Self::KeyInUse => "key_in_use",
+            Self::TooManyKeys => "too_many_keys",
+            Self::NoSuchKey => "no_such_key",
+            Self::ByHand => "by_hand",
+            Self::NoIam => "no_iam",
+            Self::Rotating => "rotating",
             Self::WrongRegion => "wrong_region",
             Self::NoSuchBucket => "no_such_bucket",
             Self::NoSuchObject => "no_such_object",

@@ -1,6 +1,7 @@
 //! What happened, told to whoever draws it.
 
 use crate::error::Code;
+use crate::rotation::RotationStep;
 use crate::share::ShareId;
 use crate::storage::probe::Finding;
 
@@ -51,6 +52,8 @@ pub enum Event<'a> {
     },
     /// One line of a storage check is known.
     Probed(&'a Finding),
+    /// A step of a key's rotation is done.
+    Rotation(&'a RotationStep),
 }
 
 /// Takes events. Called from any task, so it must not block for long.

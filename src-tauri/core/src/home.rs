@@ -61,6 +61,11 @@ impl Home {
         &self.data
     }
 
+    /// Held by whoever rotates keys.
+    pub(crate) fn rotation_lock(&self) -> PathBuf {
+        self.data.join("rotation.lock")
+    }
+
     /// The history of shares.
     pub fn database(&self) -> PathBuf {
         self.data.join("lapse.db")

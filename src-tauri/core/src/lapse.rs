@@ -157,13 +157,36 @@ impl Lapse {
                 let host = local::ensure_up(self).await?;
                 Profile::local(&host.endpoint, host.lan.as_deref())
             }
-            name => settings.profile(name),
+            name => {
+                let mut profile = settings.profile(name)?;
+                // A rotation that was cut off may not have come to the file yet.
+                if let SignIn::AccessKey(id) = &mut profile.sign_in {
+                    *id = self.history.key_now(id)?;
+                }
+                if let Some(signer) = &mut profile.signer {
+                    signer.access_key = self.history.key_now(&signer.access_key)?;
+                }
+                Ok(profile)
+            }
         }
     }
 
     /// The bucket of a profile, with the keys that sign now.
     pub(crate) async fn bucket(&self, profile: Profile) -> Result<Bucket> {
         let keys = self.keys(&profile, None).await?;
+        let signer = match &profile.signer {
+            Some(signer) => Some(self.keys(&profile, Some(&signer.access_key)).await?),
+            None => None,
+        };
+        let bucket = self.open_bucket(profile, keys)?;
+        Ok(match signer {
+            Some(signer) => bucket.with_signer(signer),
+            None => bucket,
+        })
+    }
+
+    /// The bucket of a profile, by any keys.
+    pub(crate) fn open_bucket(&self, profile: Profile, keys: Keys) -> Result<Bucket> {
         let clock = self.clock(&profile)?;
         Bucket::open(profile, keys, clock)
     }
@@ -210,7 +233,23 @@ impl Lapse {
 
     /// The keys of a profile, or the older ones that `access_key` names.
     pub(crate) async fn keys(&self, profile: &Profile, access_key: Option<&str>) -> Result<Keys> {
-        sign_in(profile, access_key, &self.keychain.keychain(), &self.home.store()).await
+        let keychain = self.keychain.keychain();
+        let keys = sign_in(profile, access_key, &keychain, &self.home.store()).await?;
+        if profile.is_local() && access_key.is_none() {
+            // While it is rotated the store has two.
+            let now = self.history.key_now(&keys.access_key)?;
+            if now != keys.access_key {
+                return sign_in(profile, Some(&now), &keychain, &self.home.store()).await;
+            }
+        }
+        Ok(keys)
+    }
+
+    /// The keys that a profile of the AWS files gives, for one task and not to be kept.
+    pub async fn aws_keys(&self, profile: Option<&str>, aws_profile: &str) -> Result<Keys> {
+        let mut profile = self.profile(profile).await?;
+        (profile.sign_in, profile.signer) = (SignIn::AwsProfile(aws_profile.to_owned()), None);
+        self.keys(&profile, None).await
     }
 
     /// The server's clock as it was last seen.
@@ -280,6 +319,7 @@ impl Lapse {
         let before = self.settings()?.profile(name)?;
         name.clone_into(&mut draft.name);
         draft.ca_file = draft.ca_file.or(before.ca_file);
+        draft.signer = draft.signer.or(before.signer);
         let after = draft.build()?;
         if after.endpoint != before.endpoint && self.live_links(name)? > 0 {
             return Err(Error::new(

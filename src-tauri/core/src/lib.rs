@@ -14,6 +14,7 @@ mod local;
 mod pace;
 mod point;
 pub mod profile;
+pub mod rotation;
 pub mod settings;
 pub mod share;
 pub mod storage;
@@ -21,6 +22,7 @@ mod transfer;
 
 pub use clock::ServerClock;
 pub use error::{Code, Error, Result};
+pub use history::Revocation;
 pub use home::Home;
 pub use keychain::{KeychainChoice, KeychainKind, KeychainState};
 pub use lapse::{Lapse, Options, may_log};

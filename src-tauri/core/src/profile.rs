@@ -28,8 +28,10 @@ pub struct Profile {
     pub prefix: String,
     /// Whether the bucket stands in the path rather than in the host name.
     pub path_style: bool,
-    /// Who signs.
+    /// Whose keys open the bucket.
     pub sign_in: SignIn,
+    /// Whose key signs links, where Lapse made one for that.
+    pub signer: Option<Signer>,
     /// Certificates trusted beside the system's, for a server with one of its own.
     pub ca_file: Option<PathBuf>,
     /// When objects whose links have all ended are deleted.
@@ -86,6 +88,17 @@ pub enum SignIn {
     AwsDefault,
 }
 
+/// A user that Lapse made to sign links: it may read what is under the prefix, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signer {
+    /// Its access key; the secret is in the keychain.
+    pub access_key: String,
+    /// The user's name.
+    pub user: String,
+    /// The access key of a user that may only rotate the signer's keys; `None` where the signer does that itself.
+    pub rotator: Option<String>,
+}
+
 /// What a person gives to add a profile.
 #[derive(Debug, Clone, Default)]
 pub struct Draft {
@@ -105,6 +118,8 @@ pub struct Draft {
     pub path_style: Option<bool>,
     /// Who signs.
     pub sign_in: Option<SignIn>,
+    /// Who signs links, where Lapse made a user for that.
+    pub signer: Option<Signer>,
     /// A file with certificates.
     pub ca_file: Option<PathBuf>,
     /// `never`, `at_end`, `7d` or `30d`; `7d` where nothing is said.
@@ -167,6 +182,7 @@ impl Draft {
             bucket: self.bucket,
             path_style,
             sign_in,
+            signer: self.signer,
             ca_file: self.ca_file,
             clean_up: self.clean_up.map_or(Ok(CleanUp::DEFAULT), |text| CleanUp::parse(&text))?,
         })
@@ -186,6 +202,7 @@ impl Profile {
             prefix: String::new(),
             path_style: true,
             sign_in: SignIn::LocalStore,
+            signer: None,
             ca_file: None,
             clean_up: CleanUp::DEFAULT,
         })
@@ -207,6 +224,39 @@ impl Profile {
     pub(crate) fn answers_at(&self, host: &str) -> bool {
         let known = [Some(&self.endpoint), self.link_endpoint.as_ref()];
         !self.is_local() || known.into_iter().flatten().any(|known| known.authority == host)
+    }
+
+    /// Where the API for keys is, and the region that its requests are signed for.
+    pub(crate) fn iam(&self) -> (String, String) {
+        let host = self.endpoint.authority.as_str();
+        // AWS has one for each of its partitions.
+        let (url, region) = if host.ends_with(".amazonaws.com.cn") {
+            ("https://iam.cn-north-1.amazonaws.com.cn", "cn-north-1")
+        } else if host.ends_with(".amazonaws.com") && self.region.starts_with("us-gov-") {
+            ("https://iam.us-gov.amazonaws.com", "us-gov-west-1")
+        } else if host.ends_with(".amazonaws.com") {
+            ("https://iam.amazonaws.com", "us-east-1")
+        } else if host.ends_with(".wasabisys.com") {
+            ("https://iam.wasabisys.com", "us-east-1")
+        } else {
+            return (self.endpoint.to_string(), "us-east-1".to_owned());
+        };
+        (url.to_owned(), region.to_owned())
+    }
+
+    /// The same of the API that tells who signs in.
+    pub(crate) fn sts(&self) -> (String, String) {
+        let host = self.endpoint.authority.as_str();
+        let region = self.region.clone();
+        if host.ends_with(".amazonaws.com.cn") {
+            (format!("https://sts.{region}.amazonaws.com.cn"), region)
+        } else if host.ends_with(".amazonaws.com") {
+            (format!("https://sts.{region}.amazonaws.com"), region)
+        } else if host.ends_with(".wasabisys.com") {
+            ("https://sts.wasabisys.com".to_owned(), "us-east-1".to_owned())
+        } else {
+            (self.endpoint.to_string(), "us-east-1".to_owned())
+        }
     }
 
     /// The keychain's name for the secret of `access_key` at this endpoint. Two profiles that sign in

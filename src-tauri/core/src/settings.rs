@@ -14,7 +14,7 @@ use toml_edit::{DocumentMut, Item, Table, value};
 
 use crate::home::{Home, create_private_file};
 use crate::local::Lan;
-use crate::profile::{Draft, LOCAL, Profile, SignIn};
+use crate::profile::{Draft, LOCAL, Profile, SignIn, Signer};
 use crate::share::{Expiry, Fingerprint};
 use crate::{Code, Error, Result};
 
@@ -258,6 +258,11 @@ impl Settings {
             prefix: text("prefix"),
             path_style: table.get("path_style").and_then(Item::as_bool),
             sign_in,
+            signer: text("signer").map(|access_key| Signer {
+                access_key,
+                user: text("signer_user").unwrap_or_default(),
+                rotator: text("rotator"),
+            }),
             ca_file: text("ca_file").map(PathBuf::from),
             clean_up: text("clean_up"),
         }
@@ -284,6 +289,13 @@ impl Settings {
             SignIn::AwsProfile(name) => set("aws_profile", name),
             SignIn::AwsDefault | SignIn::LocalStore => set("sign_in", "aws"),
         };
+        if let Some(signer) = &profile.signer {
+            set("signer", &signer.access_key);
+            set("signer_user", &signer.user);
+            if let Some(rotator) = &signer.rotator {
+                set("rotator", rotator);
+            }
+        }
         if let Some(file) = &profile.ca_file {
             set("ca_file", &file.to_string_lossy());
         }
@@ -298,6 +310,35 @@ impl Settings {
             profiles.insert(&profile.name, Item::Table(table));
         }
         Ok(())
+    }
+
+    /// Names the user of a profile that signs its links from now on.
+    pub(crate) fn set_signer(&mut self, name: &str, signer: &Signer) -> Result<()> {
+        let profiles = self.document.get_mut("profile").and_then(Item::as_table_like_mut);
+        let table =
+            profiles.and_then(|table| table.get_mut(name)).and_then(Item::as_table_like_mut);
+        let table = table.ok_or_else(|| no_such_profile(name))?;
+        table.insert("signer", value(&signer.access_key));
+        table.insert("signer_user", value(&signer.user));
+        match &signer.rotator {
+            Some(rotator) => table.insert("rotator", value(rotator)),
+            None => table.remove("rotator"),
+        };
+        Ok(())
+    }
+
+    /// Puts one access key in the place of another, in every profile that names it.
+    pub(crate) fn replace_key(&mut self, old: &str, new: &str) {
+        for name in self.names() {
+            let profiles = self.document.get_mut("profile").and_then(Item::as_table_like_mut);
+            let table = profiles.and_then(|table| table.get_mut(&name));
+            let Some(table) = table.and_then(Item::as_table_like_mut) else { continue };
+            for place in ["access_key", "signer"] {
+                if table.get(place).and_then(Item::as_str) == Some(old) {
+                    table.insert(place, value(new));
+                }
+            }
+        }
     }
 
     /// Removes a profile.

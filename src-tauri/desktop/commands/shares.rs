@@ -1,6 +1,6 @@
 //! Shares and their links.
 
-use lapse_core::share::{Expiry, ShareId, Shared, Source};
+use lapse_core::share::{Expiry, File, ShareId, Shared, Source};
 use lapse_core::{Code, Error};
 use qrcode::QrCode;
 use tauri::ipc::Channel;
@@ -192,7 +192,7 @@ pub(crate) async fn extend(shell: State<'_, Shell>, id: String, expires: String)
 #[tauri::command]
 pub(crate) async fn revoke(shell: State<'_, Shell>, id: String) -> Answer<Revoked> {
     let id = share_id(&id)?;
-    let revoked = shell.lapse()?.revoke(&id).await?;
+    let revoked = shell.lapse()?.revoke(&id, File::Deleted).await?;
     Ok(Revoked {
         share: shell.row(&id)?,
         checked: count(revoked.checked),

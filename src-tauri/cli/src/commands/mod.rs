@@ -1,6 +1,7 @@
 //! One function a command: parse, ask core, print.
 
 mod profile;
+pub(crate) mod revoke;
 mod share;
 pub(crate) mod store;
 pub(crate) mod uploads;
@@ -50,7 +51,8 @@ pub(crate) async fn run(
         Command::Extend { id, expires, copy } => {
             share::extend(lapse, output, &id, expires, copy).await
         }
-        Command::Revoke { ids } => share::revoke(lapse, output, &ids).await,
+        Command::Revoke(args) => Box::pin(revoke::revoke(lapse, output, screen, *args)).await,
+        Command::History => revoke::history(lapse, output),
         Command::Uploads(args) => uploads::uploads(lapse, output, args).await,
         Command::Pause { ids } => uploads::pause(lapse, output, &ids),
         Command::Resume { ids, copy } => uploads::resume(lapse, output, screen, &ids, copy).await,

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use lapse_core::keychain::Sensitive;
 use lapse_core::profile::{Draft, Profile, SignIn};
+use lapse_core::storage::Keys;
 use lapse_core::storage::probe::Verdict;
 use lapse_core::{Code, Error, Lapse};
 use serde_json::{Value, json};
@@ -32,6 +33,14 @@ pub(crate) async fn run(
         args::Profile::Check { name } => check(lapse, output, name.as_deref()).await,
         args::Profile::Lifecycle { name, yes } => {
             lifecycle(lapse, output, name.as_deref(), yes).await
+        }
+        args::Profile::Signer { command } => signer(lapse, output, command).await,
+        args::Profile::RestoreKey { name } => {
+            let access_key = lapse.restore_key(name.as_deref()).await?;
+            output.aside(&format!(
+                "{access_key} is switched on again: links that it signed open again."
+            ));
+            Ok(Outcome::Done)
         }
         args::Profile::Remove { name, keep_links } => {
             lapse.remove_profile(&name, keep_links).await?;
@@ -73,6 +82,39 @@ async fn lifecycle(
     Ok(Outcome::Done)
 }
 
+async fn signer(lapse: &Lapse, output: Output, command: args::Signer) -> Result<Outcome, Error> {
+    let args::Signer::Create { name, admin_access_key, secret_stdin, admin_aws_profile } = command;
+    let name = name.as_deref();
+    let admin = match (admin_access_key, admin_aws_profile) {
+        (Some(id), _) => {
+            let secret = secret_of(&id, secret_stdin)?;
+            Keys::lasting(id, secret)
+        }
+        (None, aws) => lapse.aws_keys(name, aws.as_deref().unwrap_or("default")).await?,
+    };
+    let signer = lapse.create_signer(name, admin).await?;
+    if output.is_json() {
+        json_line(&json!({
+            "user": signer.user, "access_key": signer.access_key, "rotator": signer.rotator,
+        }));
+    } else {
+        line(&format!("{} signs links from now on, as {}.", signer.access_key, signer.user));
+        output.aside(&match &signer.rotator {
+            Some(rotator) => format!(
+                "It may only read. Its keys are rotated by {rotator}, which may do nothing else."
+            ),
+            None => "It may only read, and rotate its own keys.".to_owned(),
+        });
+        output.aside("Links that were given before keep the key that signed them. The admin sign-in wasn't kept.");
+    }
+    Ok(Outcome::Done)
+}
+
+/// A secret that belongs to an access key.
+pub(super) fn secret_of(id: &str, from_stdin: bool) -> Result<Sensitive<String>, Error> {
+    if from_stdin { secret_from_stdin(id) } else { secret_from_prompt(id) }
+}
+
 async fn add(lapse: &Lapse, output: Output, args: args::ProfileArgs) -> Result<Outcome, Error> {
     let secret = match &args.access_key {
         Some(id) if args.secret_stdin => Some(secret_from_stdin(id)?),
@@ -96,6 +138,7 @@ async fn add(lapse: &Lapse, output: Output, args: args::ProfileArgs) -> Result<O
         path_style: args.path_style.then_some(true),
         sign_in: Some(sign_in),
         ca_file: args.ca_file.map(std::path::absolute).transpose().unwrap_or_default(),
+        signer: None,
         clean_up: args.clean_up,
     };
     let added = match lapse.add_profile(draft.clone(), secret.clone(), args.create_bucket).await {

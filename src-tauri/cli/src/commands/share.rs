@@ -12,8 +12,8 @@ use super::Outcome;
 use crate::args::{Copy, ShareArgs};
 use crate::clipboard;
 use crate::output::{
-    Output, clock, columns, is_terminal, json_line, known_line, line, sentence, share_line,
-    share_line_with, size,
+    Output, clock, columns, is_terminal, known_line, line, sentence, share_line, share_line_with,
+    size,
 };
 use crate::progress::Screen;
 
@@ -53,6 +53,7 @@ pub(crate) async fn share(
             expires: args.expires,
             inline: args.inline,
             profile: args.profile.clone(),
+            label: args.label.clone(),
         })
     });
     let outcome = give_each(lapse, output, screen, Links::new(args.copy), all, sharing).await?;
@@ -212,44 +213,6 @@ pub(crate) async fn check(
     let unknown = State::Unreachable(lapse_core::share::Unreachable::NoAnswer);
     failed += asked.iter().filter(|known| known.state == unknown).count();
     Ok(Outcome::of(failed, all))
-}
-
-pub(crate) async fn revoke(
-    lapse: &Lapse,
-    output: Output,
-    ids: &[ShareId],
-) -> Result<Outcome, Error> {
-    let mut failed = 0;
-    for id in ids {
-        let revoked = match lapse.revoke(id).await {
-            Ok(revoked) => revoked,
-            Err(error) if ids.len() == 1 => return Err(error),
-            Err(error) => {
-                output.tell(&error);
-                failed += 1;
-                continue;
-            }
-        };
-        if output.is_json() {
-            json_line(&revoked);
-        } else {
-            let verb = if revoked.checked == 1 { "refuses" } else { "refuse" };
-            let links = if revoked.checked == 1 { "link" } else { "links" };
-            line(&format!(
-                "{}: deleted. Checked: {} of {} {links} now {verb} access.",
-                revoked.id, revoked.refused, revoked.checked
-            ));
-        }
-        if revoked.refused < revoked.checked {
-            output.tell(&Error::new(
-                Code::NotKnown,
-                format!("not every link of {} could be seen to be refused", revoked.id),
-                "Ask again with `lapse check`.",
-            ));
-            failed += 1;
-        }
-    }
-    Ok(Outcome::of(failed, ids.len()))
 }
 
 fn table(known: &[Known]) -> String {

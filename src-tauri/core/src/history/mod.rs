@@ -1,6 +1,7 @@
 //! The database of shares: facts, and never a secret or a link.
 
 mod owner;
+mod rotations;
 mod schema;
 mod uploads;
 mod writer;
@@ -18,6 +19,8 @@ use crate::{Code, Error, Result};
 
 use owner::Owner;
 pub(crate) use owner::UploadLock;
+pub use rotations::Revocation;
+pub(crate) use rotations::{Rotation, Step};
 pub(crate) use uploads::{PartRow, Said, UploadRow, sent_already};
 use writer::Writer;
 
@@ -90,30 +93,43 @@ impl History {
         .map(|()| lock)
     }
 
-    /// The object is there: its size and etag, and the first link. The upload is over.
+    /// The object is there: its size and etag, and the first link. The upload is over. False, and nothing is written,
+    /// where a rotation has replaced the key of the link.
     pub(crate) async fn uploaded(
         &self,
         id: &ShareId,
         size: u64,
         etag: &str,
         link: &Link,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let (id, etag, link) = (id.clone(), etag.to_owned(), link.clone());
         self.write(move |connection| {
+            if !rotations::signs(connection, &link)? {
+                return Ok(false);
+            }
             connection
                 .prepare_cached(
                     "UPDATE shares SET size = ?2, etag = ?3, failed = NULL WHERE id = ?1",
                 )?
                 .execute(params![id.as_str(), signed(size), etag])?;
             insert_link(connection, &id, &link)?;
-            uploads::delete(connection, &id)
+            uploads::delete(connection, &id)?;
+            Ok(true)
         })
         .await
     }
 
-    /// One more link of a share.
-    pub(crate) fn add_link(&self, id: &ShareId, link: &Link) -> Result<()> {
-        insert_link(&self.connection(), id, link).map_err(|error| self.failed(error))
+    /// One more link of a share. False, and nothing is written, where a rotation has replaced its key.
+    pub(crate) async fn add_link(&self, id: &ShareId, link: &Link) -> Result<bool> {
+        let (id, link) = (id.clone(), link.clone());
+        self.write(move |connection| {
+            let signs = rotations::signs(connection, &link)?;
+            if signs {
+                insert_link(connection, &id, &link)?;
+            }
+            Ok(signs)
+        })
+        .await
     }
 
     pub(crate) fn set_failed(&self, id: &ShareId, reason: &str) -> Result<()> {
@@ -209,7 +225,8 @@ impl History {
     /// Whether any share of a profile has a link that ends after `now`.
     pub(crate) fn live_links(&self, profile: &str, now: Timestamp) -> Result<u64> {
         let sql = "SELECT count(*) FROM shares s JOIN links l ON l.share = s.id
-                    WHERE s.profile = ?1 AND s.revoked_at IS NULL AND l.signed_at + l.seconds > ?2";
+                    WHERE s.profile = ?1 AND s.revoked_at IS NULL AND l.revoked_at IS NULL
+                      AND l.signed_at + l.seconds > ?2";
         let connection = self.connection();
         connection
             .query_row(sql, params![profile, now.as_second()], |row| row.get::<_, i64>(0))
@@ -322,8 +339,8 @@ fn insert_share(connection: &Connection, share: &Share) -> rusqlite::Result<()> 
     connection
         .prepare_cached(
             "INSERT INTO shares (id, profile, bucket, key, name, size, etag, created_at,
-                                 origin, origin_path, origin_size, origin_modified, origin_inode, packed)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                                 origin, origin_path, origin_size, origin_modified, origin_inode, packed, label)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?
         .execute(params![
             share.id.as_str(),
@@ -340,6 +357,7 @@ fn insert_share(connection: &Connection, share: &Share) -> rusqlite::Result<()> 
             fingerprint.map(|f| f.modified),
             fingerprint.map(|f| f.inode.cast_signed()),
             matches!(share.origin, Origin::Folder { .. }),
+            share.label,
         ])
         .map(drop)
 }
@@ -399,6 +417,7 @@ fn share_of(row: &Row<'_>) -> rusqlite::Result<Share> {
         size: unsigned(row.get("size")?),
         etag: row.get("etag")?,
         origin,
+        label: row.get("label")?,
         created_at: time(row.get("created_at")?),
         failed: row.get("failed")?,
         revoked_at: row.get::<_, Option<i64>>("revoked_at")?.map(time),
@@ -433,6 +452,7 @@ fn link_of(row: &Row<'_>) -> rusqlite::Result<Link> {
         checked: checked_at
             .zip(seen.as_deref().and_then(Seen::of))
             .map(|(at, seen)| (time(at), seen)),
+        revoked_at: row.get::<_, Option<i64>>("revoked_at")?.map(time),
     })
 }
 

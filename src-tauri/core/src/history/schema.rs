@@ -82,6 +82,47 @@ const STEPS: &[&str] = &[
         PRIMARY KEY (share, number)
     ) WITHOUT ROWID;
 ",
+    "
+    ALTER TABLE shares ADD COLUMN label TEXT;           -- what the person groups shares by
+    ALTER TABLE links ADD COLUMN revoked_at INTEGER;    -- when its key was switched off, or its object moved away
+    CREATE INDEX links_of_key ON links (access_key);
+    -- Plans to switch a key off that signs links: whoever finds one that isn't over finishes or undoes it.
+    CREATE TABLE rotations (
+        id INTEGER PRIMARY KEY,
+        profile TEXT NOT NULL,
+        old_key TEXT NOT NULL,
+        new_key TEXT,                   -- null until it was made
+        step TEXT NOT NULL,             -- how far it is
+        before TEXT NOT NULL,           -- JSON: the access keys that the user had
+        keep TEXT NOT NULL,             -- JSON: the shares whose links are signed again
+        is_own INTEGER NOT NULL,        -- whether Lapse made the old key: it is deleted in the end
+        by_hand INTEGER NOT NULL,       -- whether a person makes the new key and switches the old one off
+        began_at INTEGER NOT NULL,
+        ended_at INTEGER
+    );
+    CREATE INDEX rotations_of_key ON rotations (old_key);
+    -- Objects on their way to another key, so that the links to the old one end and the file stays.
+    CREATE TABLE moves (
+        share TEXT PRIMARY KEY REFERENCES shares (id),
+        key TEXT NOT NULL,              -- the new one until the copy is there, then the old one
+        is_copied INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    -- What was taken back, kept when the objects and the shares are gone.
+    CREATE TABLE revocations (
+        id INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        how TEXT NOT NULL,
+        profile TEXT NOT NULL,
+        share TEXT,                     -- null for a rotation
+        name TEXT,
+        label TEXT,
+        old_key TEXT,
+        new_key TEXT,
+        checked INTEGER NOT NULL,
+        refused INTEGER NOT NULL,
+        kept INTEGER NOT NULL
+    );
+",
 ];
 
 /// How long to wait for another Lapse to finish its write.

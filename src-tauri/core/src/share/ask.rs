@@ -1,24 +1,18 @@
-//! Asking the storage what is true of links, and taking them back.
+//! Asking the storage what is true of links.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 
 use super::reach::Places;
-use super::{Link, Reach, Share, ShareId, State, UnderWay};
+use super::{Link, Reach, Share, ShareId, State};
 use crate::lapse::Lapse;
 use crate::storage::{Bucket, Seen};
 use crate::{Code, Error, Result};
 
 /// Shares that are asked about at once.
 const AT_ONCE: usize = 16;
-/// A link may still open for a moment after its object was deleted, where deletes take time to spread.
-const SPREADING: u32 = 10;
-/// Between two looks at such a link.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// A share and what is true of it.
 #[derive(Debug)]
@@ -35,19 +29,6 @@ pub struct Known {
     pub live_links: usize,
     /// How far the server's clock, by which all times of a share go, is ahead of this computer's.
     pub clock_ahead: SignedDuration,
-}
-
-/// What was seen after a revoke.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Revoked {
-    /// The share.
-    pub id: ShareId,
-    /// Its state now.
-    pub state: State,
-    /// Links that the storage was asked about.
-    pub checked: usize,
-    /// Those that it surely refuses.
-    pub refused: usize,
 }
 
 impl Known {
@@ -189,7 +170,7 @@ impl Lapse {
     }
 
     /// Asks with one link and keeps what was seen; `None` for a link whose key isn't kept.
-    async fn ask_link(
+    pub(super) async fn ask_link(
         &self,
         bucket: &Bucket,
         share: &mut Share,
@@ -206,69 +187,5 @@ impl Lapse {
         link.checked = Some((at, seen));
         self.history.set_seen(link.row, at, seen)?;
         Ok(Some(seen))
-    }
-
-    /// Takes a share back: deletes its object, then asks with every link that was ever given.
-    pub async fn revoke(&self, id: &ShareId) -> Result<Revoked> {
-        let mut share = self.find(id)?;
-        if !share.is_ours() {
-            return Err(Error::new(
-                Code::NotOurs,
-                format!(
-                    "s3://{}/{} was in the bucket before it was shared, so Lapse doesn't delete it",
-                    share.bucket, share.key
-                ),
-                "To end its link now, delete or move the object yourself, or switch off the key that signed it.",
-            ));
-        }
-        if share.under_way != UnderWay::No {
-            return Err(Error::new(
-                Code::NotActive,
-                format!("the share {} is still being uploaded", share.id),
-                format!("Stop that first: lapse cancel {}", share.id),
-            ));
-        }
-        // Also a share that failed: its object may have arrived before the answer was lost.
-        let bucket = self.bucket_of(&share).await?;
-        let mut deleted = bucket.delete(&share.key).await;
-        if matches!(&deleted, Err(error) if error.code == Code::DiskFull) {
-            // The local store gives up what it keeps for that when it first meets a full disk.
-            deleted = bucket.delete(&share.key).await;
-        }
-        deleted?;
-        let at = Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default();
-        self.history.set_revoked(&share.id, at)?;
-        share.revoked_at = Some(at);
-        let (mut checked, mut refused) = (0, 0);
-        for number in 0..share.links.len() {
-            // The object is deleted: what goes wrong now makes the rest unknown, not the revoke undone.
-            let seen = self
-                .ask_until_refused(&bucket, &mut share, number)
-                .await
-                .unwrap_or(Some(Seen::NotKnown));
-            checked += usize::from(seen.is_some());
-            refused += usize::from(seen.is_some_and(Seen::is_refusal));
-        }
-        self.keep_clock(&bucket)?;
-        self.changed(&share.id);
-        let state = share.state(bucket.clock().now());
-        Ok(Revoked { id: share.id, state, checked, refused })
-    }
-
-    async fn ask_until_refused(
-        &self,
-        bucket: &Bucket,
-        share: &mut Share,
-        number: usize,
-    ) -> Result<Option<Seen>> {
-        let mut seen = self.ask_link(bucket, share, number).await?;
-        for _ in 0..SPREADING {
-            if seen != Some(Seen::Works) {
-                break;
-            }
-            tokio::time::sleep(PAUSE).await;
-            seen = self.ask_link(bucket, share, number).await?;
-        }
-        Ok(seen)
     }
 }

@@ -15,6 +15,7 @@ use super::{
 use crate::history::UploadRow;
 use crate::keychain::Sensitive;
 use crate::lapse::Lapse;
+use crate::profile::Profile;
 use crate::storage::{Bucket, Headers, Integrity, Keys, LinkFacts, SignInEnd};
 use crate::transfer::Sent;
 use crate::{Code, Error, Result};
@@ -32,6 +33,8 @@ pub struct Request {
     pub inline: bool,
     /// The profile; the one in use where none is given.
     pub profile: Option<String>,
+    /// What the person groups shares by.
+    pub label: Option<String>,
 }
 
 /// What a path names.
@@ -118,6 +121,7 @@ impl Lapse {
             expires,
             inline: shown.is_some_and(|shown| shown.starts_with("inline")),
             profile: Some(share.profile.clone()),
+            label: share.label.clone(),
         };
         let is_same = |found: &Found| match (&share.origin, found, before) {
             (Origin::Folder { path, .. }, Found::File(_), _)
@@ -142,6 +146,7 @@ impl Lapse {
         }
         let settings = self.settings()?;
         self.pacer.set_limit(settings.upload_limit());
+        let label = super::name::label(request.label.as_deref())?;
         let expires = match request.expires {
             Some(expires) => expires,
             None => settings.default_expiry()?,
@@ -165,6 +170,7 @@ impl Lapse {
         );
         let headers = self.headers(&id, &name, request.inline);
         let mut share = draft(id, &bucket, &request.source, file.as_ref(), name);
+        share.label = label;
 
         if let Source::Object { .. } = &request.source {
             let object = bucket.head(&share.key).await?;
@@ -207,12 +213,18 @@ impl Lapse {
     ) -> Result<Shared> {
         (share.size, share.etag) = (sent.size, Some(sent.etag.clone()));
         tracing::debug!(share = %share.id, size = sent.size, etag = sent.etag, "the object is there");
-        let mut link = self.sign(bucket, &share, expires)?;
-        link.facts.disposition = Some(headers.disposition);
-        link.facts.content_type = Some(headers.content_type);
-        let url = link.facts.presign(bucket.keys())?;
-        crate::point::reach("before_link");
-        self.history.uploaded(&share.id, sent.size, &sent.etag, &link).await?;
+        let (link, url) = loop {
+            let signer = self.signer(bucket).await?;
+            let mut link = self.sign(bucket, &signer, &share, expires)?;
+            link.facts.disposition = Some(headers.disposition.clone());
+            link.facts.content_type = Some(headers.content_type.clone());
+            let url = link.facts.presign(&signer)?;
+            crate::point::reach("before_link");
+            // The key may have been switched off this moment.
+            if self.history.uploaded(&share.id, sent.size, &sent.etag, &link).await? {
+                break (link, url);
+            }
+        };
         self.keep_clock(bucket)?;
         share.links.push(link.clone());
         self.changed(&share.id);
@@ -242,9 +254,9 @@ impl Lapse {
     }
 
     /// A new link, cut to what the sign-in and the provider allow.
-    fn sign(&self, bucket: &Bucket, share: &Share, expires: Expiry) -> Result<Link> {
+    fn sign(&self, bucket: &Bucket, signer: &Keys, share: &Share, expires: Expiry) -> Result<Link> {
         let now = bucket.clock().now();
-        let (seconds, limited_by) = allowed(expires, now, bucket)?;
+        let (seconds, limited_by) = allowed(expires, now, bucket.profile(), signer)?;
         let end = now + jiff::SignedDuration::from_secs(i64::from(seconds));
         match limited_by {
             Some(code @ Code::SignInEnds) => self.notice_of_share(
@@ -272,14 +284,15 @@ impl Lapse {
             ),
             None => {}
         }
-        let Keys { access_key, .. } = bucket.keys();
+        let access_key = &signer.access_key;
         tracing::debug!(share = %share.id, access_key, seconds, %now, "signing a link");
         Ok(Link {
             row: 0,
             facts: LinkFacts::new(bucket.profile(), &share.key, access_key, now, seconds),
             limited_by,
-            temporary: bucket.keys().temporary(),
+            temporary: signer.temporary(),
             checked: None,
+            revoked_at: None,
         })
     }
 
@@ -313,13 +326,18 @@ impl Lapse {
     pub async fn extend(&self, id: &ShareId, expires: Expiry) -> Result<Shared> {
         let (mut share, _, bucket) = self.alive(id).await?;
         bucket.head(&share.key).await?;
-        let mut link = self.sign(&bucket, &share, expires)?;
-        if let Some(last) = share.links.last() {
-            link.facts.disposition.clone_from(&last.facts.disposition);
-            link.facts.content_type.clone_from(&last.facts.content_type);
-        }
-        let url = link.facts.presign(bucket.keys())?;
-        self.history.add_link(&share.id, &link)?;
+        let (link, url) = loop {
+            let signer = self.signer(&bucket).await?;
+            let mut link = self.sign(&bucket, &signer, &share, expires)?;
+            if let Some(last) = share.links.last() {
+                link.facts.disposition.clone_from(&last.facts.disposition);
+                link.facts.content_type.clone_from(&last.facts.content_type);
+            }
+            let url = link.facts.presign(&signer)?;
+            if self.history.add_link(&share.id, &link).await? {
+                break (link, url);
+            }
+        };
         self.keep_clock(&bucket)?;
         share.links.push(link.clone());
         self.changed(&share.id);
@@ -378,6 +396,7 @@ fn draft(
         },
         etag: None,
         origin,
+        label: None,
         created_at: Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default(),
         failed: None,
         revoked_at: None,
@@ -391,14 +410,19 @@ fn draft(
 }
 
 /// Seconds that a link may live, and what cut it short.
-fn allowed(asked: Expiry, now: Timestamp, bucket: &Bucket) -> Result<(u32, Option<Code>)> {
+fn allowed(
+    asked: Expiry,
+    now: Timestamp,
+    profile: &Profile,
+    signer: &Keys,
+) -> Result<(u32, Option<Code>)> {
     let mut seconds = asked.seconds();
     let mut limited_by = None;
-    let cap = u32::try_from(bucket.profile().provider.longest_link.as_secs()).unwrap_or(u32::MAX);
+    let cap = u32::try_from(profile.provider.longest_link.as_secs()).unwrap_or(u32::MAX);
     if cap < seconds {
         (seconds, limited_by) = (cap, Some(Code::ProviderCap));
     }
-    match bucket.keys().end {
+    match signer.end {
         SignInEnd::Never => {}
         SignInEnd::Unknown => limited_by = limited_by.or(Some(Code::UnknownSignInEnd)),
         SignInEnd::At(end) => {

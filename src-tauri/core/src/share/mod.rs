@@ -7,6 +7,7 @@ mod folder;
 mod make;
 mod name;
 mod reach;
+mod revoke;
 mod source;
 mod state;
 mod upload;
@@ -20,11 +21,13 @@ use data_encoding::BASE32_NOPAD;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-pub use ask::{Known, Revoked};
+pub use ask::Known;
 pub use expiry::Expiry;
 pub use make::{Request, Shared};
 pub(crate) use name::{content_type, disposition, object_key};
 pub use reach::Reach;
+pub(crate) use revoke::Move;
+pub use revoke::{File, Revoked};
 pub use source::Source;
 pub(crate) use source::{Fingerprint, OpenFile, Origin};
 pub(crate) use state::UnderWay;
@@ -119,11 +122,13 @@ pub struct Share {
     pub etag: Option<String>,
     /// Where the bytes came from.
     pub(crate) origin: Origin,
+    /// What the person groups it by.
+    pub label: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Why the upload didn't end well.
     pub failed: Option<String>,
-    /// When and how it was revoked.
+    /// When its object was deleted to take it back.
     pub revoked_at: Option<Timestamp>,
     /// One for each signing, the oldest first.
     pub links: Vec<Link>,
@@ -140,8 +145,8 @@ pub struct Share {
 }
 
 impl Share {
-    /// The link that tells the share's state and is given again: of those that live at `now` one that was seen
-    /// to work, else one not asked about; of equals the one that ends last. With none alive, the last to end.
+    /// The link that tells the share's state and is given again: of those that live at `now`, and weren't taken back,
+    /// one that was seen to work, else one not asked about; of equals the one that ends last. With none alive, the last to end.
     pub fn link(&self, now: Timestamp) -> Option<&Link> {
         let rank = |link: &&Link| {
             let end = link.facts.ends_at();
@@ -151,7 +156,7 @@ impl Share {
                 Some(_) => 0,
             };
             let alive = end > now;
-            (alive, if alive { seen } else { 0 }, end)
+            (alive, alive && link.revoked_at.is_none(), if alive { seen } else { 0 }, end)
         };
         self.links.iter().max_by_key(rank)
     }
@@ -213,6 +218,7 @@ mod tests {
             limited_by: None,
             temporary: false,
             checked: seen.map(|seen| (now, seen)),
+            revoked_at: None,
         };
         Share {
             id: ShareId::random(),
@@ -223,6 +229,7 @@ mod tests {
             size: 1,
             etag: Some("e".into()),
             origin: Origin::Stdin,
+            label: None,
             created_at: now,
             failed: None,
             revoked_at: None,

@@ -3,6 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::random_step;
+use crate::{Code, Error, Result};
 
 /// RFC 8187's attr-char.
 const ATTR: &AsciiSet = &NON_ALPHANUMERIC
@@ -21,6 +22,8 @@ const ATTR: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The most that common file systems take for one name.
 const LONGEST_NAME: usize = 255;
+/// Characters of a label.
+const LONGEST_LABEL: usize = 100;
 /// Enough to tell files apart in the bucket.
 const LONGEST_IN_KEY: usize = 100;
 
@@ -70,6 +73,23 @@ pub(crate) fn clean_name(name: &str) -> String {
         clean.replace_range(head..tail, "");
     }
     clean
+}
+
+/// What a person groups shares by, as it may be shown and typed again.
+pub(crate) fn label(text: Option<&str>) -> Result<Option<String>> {
+    let Some(text) = text else { return Ok(None) };
+    let trimmed = text.trim();
+    if trimmed.is_empty()
+        || trimmed.chars().count() > LONGEST_LABEL
+        || trimmed.chars().any(deceives)
+    {
+        return Err(Error::new(
+            Code::Usage,
+            format!("«{}» can't be a label", text.escape_debug()),
+            "Use 1 to 100 characters on one line.",
+        ));
+    }
+    Ok(Some(trimmed.to_owned()))
 }
 
 /// Controls, line ends, and the characters that turn the direction of text (exe.gpj shown as jpg.exe).

@@ -84,7 +84,7 @@ impl Places {
             (true, Some(local), Some(link)) => Reach::of_link(local, link),
             (true, Some(local), None) => Reach::of_profile(local),
         };
-        let lives = |link: &&Link| share.revoked_at.is_none() && link.facts.ends_at() > now;
+        let lives = |link: &&Link| share.revoked_at.is_none() && link.is_live(now);
         Known {
             state: share.state(now),
             link,

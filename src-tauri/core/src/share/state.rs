@@ -20,6 +20,20 @@ pub struct Link {
     pub temporary: bool,
     /// When the storage was last asked about it, and what it said.
     pub checked: Option<(Timestamp, Seen)>,
+    /// When it was taken back alone: its key was switched off, or its object moved away.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl Link {
+    /// Whether its time isn't over and it wasn't taken back, at the server's time `now`.
+    pub(crate) fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.facts.ends_at() > now
+    }
+
+    /// What was seen of it since `at`.
+    fn seen_since(&self, at: Timestamp) -> Option<Seen> {
+        self.checked.filter(|(when, _)| *when >= at).map(|(_, seen)| seen)
+    }
 }
 
 /// Whether a share's bytes are on their way.
@@ -64,7 +78,7 @@ pub enum State {
     CutShort(Code),
     /// The time of all its links is over.
     Expired,
-    /// Its object was deleted at this time.
+    /// It was taken back at this time: its object was deleted or moved, or the key that signed was switched off.
     Revoked(Timestamp),
     /// Its time isn't over, but the last check found no way to the file.
     Unreachable(Unreachable),
@@ -116,6 +130,9 @@ impl Share {
             };
         }
         let Some(link) = self.live_link(now) else { return State::Expired };
+        if let Some(at) = link.revoked_at {
+            return self.taken_back(at, now);
+        }
         match link.checked.map(|(_, seen)| seen) {
             Some(Seen::Gone) => State::Unreachable(Unreachable::ObjectGone),
             Some(Seen::KeyOff) => State::Unreachable(Unreachable::KeyOff),
@@ -136,12 +153,25 @@ impl Share {
         if alive.peek().is_none() {
             return State::Revoked(at);
         }
-        let since =
-            |link: &Link| link.checked.filter(|(when, _)| *when >= at).map(|(_, seen)| seen);
-        let seen: Vec<Seen> = alive.filter_map(since).collect();
+        let seen: Vec<Seen> = alive.filter_map(|link| link.seen_since(at)).collect();
         if seen.contains(&Seen::Works) {
             State::Active
         } else if seen.iter().any(|seen| seen.is_refusal()) {
+            State::Revoked(at)
+        } else {
+            State::Unreachable(Unreachable::NoAnswer)
+        }
+    }
+
+    /// Every link that could open was taken back alone. Each must have been refused since: they needn't have the same
+    /// key or object.
+    fn taken_back(&self, at: Timestamp, now: Timestamp) -> State {
+        let alive = self.links.iter().filter(|link| link.facts.ends_at() > now);
+        let seen: Vec<_> =
+            alive.map(|link| link.seen_since(link.revoked_at.unwrap_or(at))).collect();
+        if seen.contains(&Some(Seen::Works)) {
+            State::Active
+        } else if seen.iter().all(|seen| seen.is_some_and(Seen::is_refusal)) {
             State::Revoked(at)
         } else {
             State::Unreachable(Unreachable::NoAnswer)

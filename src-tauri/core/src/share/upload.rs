@@ -156,7 +156,8 @@ impl Lapse {
             };
             let Err(error) = sent else { return sent };
             // One that never was answered is told at once.
-            let waits = again && error.passes();
+            let is_replaced = error.code == Code::SignIn && self.has_new_key(bucket)?;
+            let waits = again && (error.passes() || is_replaced);
             let Some(silent) = progress.silent_for().filter(|silent| waits && *silent < PATIENCE)
             else {
                 return Err(error);

@@ -126,6 +126,24 @@ pub(crate) async fn ask(
     clock: &ServerClock,
     request: http::Request<SdkBody>,
 ) -> Result<Answer, String> {
+    exchange(connector, clock, request, false).await
+}
+
+/// One request that is signed already, and its whole answer.
+pub(crate) async fn whole(
+    connector: &SharedHttpConnector,
+    clock: &ServerClock,
+    request: http::Request<SdkBody>,
+) -> Result<Answer, String> {
+    exchange(connector, clock, request, true).await
+}
+
+async fn exchange(
+    connector: &SharedHttpConnector,
+    clock: &ServerClock,
+    request: http::Request<SdkBody>,
+    is_whole: bool,
+) -> Result<Answer, String> {
     let request = HttpRequest::try_from(request).map_err(|error| error.to_string())?;
     let response = connector.call(request).await.map_err(|error| chain(&error))?;
     let date = response.headers().get("date").map(str::to_owned);
@@ -142,7 +160,7 @@ pub(crate) async fn ask(
             Ok(Some(Err(error))) => return Err(error.to_string()),
             Err(_) => return Err("the answer broke off".to_owned()),
         }
-        if status < 300 {
+        if status < 300 && !is_whole {
             break;
         }
     }

@@ -1,7 +1,8 @@
 //! One bucket over S3. The local store is one more endpoint.
 
+mod copy;
 mod fault;
-mod http;
+pub(crate) mod http;
 mod integrity;
 mod lifecycle;
 mod link;
@@ -36,7 +37,7 @@ pub use multipart::Joined;
 pub use presign::LinkFacts;
 use retry::Slowed;
 pub use sign_in::{Keys, SignInEnd};
-pub(crate) use sign_in::{SECRET_FROM_ENV, keychain_error, sign_in};
+pub(crate) use sign_in::{SECRET_FROM_ENV, has_secret_from_env, keychain_error, sign_in};
 
 use crate::clock::ServerClock;
 use crate::profile::Profile;
@@ -81,6 +82,8 @@ pub struct Arrived {
 pub struct Bucket {
     profile: Profile,
     keys: Keys,
+    /// Whose keys sign links, where they aren't the same.
+    signer: Option<Keys>,
     client: Client,
     /// For links, which carry their own signature.
     plain: SharedHttpConnector,
@@ -132,6 +135,7 @@ impl Bucket {
         Ok(Self {
             profile,
             keys,
+            signer: None,
             client,
             plain: network.plain(),
             clock,
@@ -145,9 +149,20 @@ impl Bucket {
         &self.profile
     }
 
-    /// The keys that sign.
+    /// The keys that open it.
     pub fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// The keys that sign links.
+    pub fn signer(&self) -> &Keys {
+        self.signer.as_ref().unwrap_or(&self.keys)
+    }
+
+    /// The same, with other keys for links.
+    #[must_use]
+    pub(crate) fn with_signer(self, signer: Keys) -> Self {
+        Self { signer: Some(signer), ..self }
     }
 
     /// The server's clock, as far as its answers told.
@@ -203,6 +218,14 @@ impl Bucket {
             .prefix(&self.profile.prefix)
             .max_keys(1);
         request.send().await.map(drop).map_err(|error| self.explain("look at the bucket", error))
+    }
+
+    /// Whether the storage accepts the keys of this, whatever they may do ([`Code::SignIn`] if not).
+    pub(crate) async fn knows_key(&self) -> Result<()> {
+        match self.check_exists().await {
+            Err(error) if error.code == Code::AccessDenied => Ok(()),
+            checked => checked,
+        }
     }
 
     /// Makes the bucket: only when the person asked for it.
@@ -273,10 +296,21 @@ impl Bucket {
         Ok(bytes.to_vec())
     }
 
-    /// Deletes one object, by its exact key. One that is gone already is no error.
-    pub async fn delete(&self, key: &str) -> Result<()> {
+    /// Deletes one object, by its exact key. One that is gone already is no error. Gives whether the bucket keeps it as
+    /// an old version.
+    pub async fn delete(&self, key: &str) -> Result<bool> {
         let answer = self.client.delete_object().bucket(&self.profile.bucket).key(key).send().await;
-        answer.map(drop).map_err(|error| self.explain("delete the object", error))
+        let answer = answer.map_err(|error| self.explain("delete the object", error))?;
+        Ok(answer.delete_marker == Some(true))
+    }
+
+    /// The KMS key that the bucket encrypts objects with, where it does and may be asked.
+    pub(crate) async fn kms_key(&self) -> Option<String> {
+        let request = self.client.get_bucket_encryption().bucket(&self.profile.bucket);
+        let rules = request.send().await.ok()?.server_side_encryption_configuration?.rules;
+        rules
+            .into_iter()
+            .find_map(|rule| rule.apply_server_side_encryption_by_default?.kms_master_key_id)
     }
 
     /// The keys under a prefix, at most a thousand.

@@ -137,7 +137,7 @@ impl LinkFacts {
 }
 
 impl Keys {
-    fn credentials(&self) -> Credentials {
+    pub(crate) fn credentials(&self) -> Credentials {
         Credentials::new(
             &self.access_key,
             self.secret.expose(),

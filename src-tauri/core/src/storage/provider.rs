@@ -148,7 +148,8 @@ pub const PROVIDERS: &[Provider] = &[
         ..ANY
     },
     Provider { id: "minio", name: "MinIO", region: Some("us-east-1"), makes_buckets: false, ..ANY },
-    ANY,
+    // Many of the others speak IAM too; that one doesn't is seen when it is asked.
+    Provider { rotation: Rotation::Iam, ..ANY },
 ];
 
 /// The row of Lapse's own store. It isn't offered in the table: the profile `local` has it.

@@ -95,9 +95,26 @@ pub(crate) async fn sign_in(
             })?;
             Ok(Keys::lasting(access_key, secret))
         }
-        SignIn::AwsProfile(name) => of_wanted(wanted, chain(profile, Some(name)).await?),
-        SignIn::AwsDefault => of_wanted(wanted, chain(profile, None).await?),
+        SignIn::AwsProfile(_) | SignIn::AwsDefault => {
+            // A signer's keys aren't the AWS tools'.
+            if let Some(access_key) = wanted.filter(|_| profile.signer.is_some()) {
+                let found = keychain.get(&profile.secret_name(access_key)).await;
+                if let Some(secret) = found.map_err(keychain_error)? {
+                    return Ok(Keys::lasting(access_key, secret));
+                }
+            }
+            let name = match &profile.sign_in {
+                SignIn::AwsProfile(name) => Some(name.as_str()),
+                _ => None,
+            };
+            of_wanted(wanted, chain(profile, name).await?)
+        }
     }
+}
+
+/// Whether the secret of a profile's key comes from the environment of this run.
+pub(crate) fn has_secret_from_env() -> bool {
+    from_env().is_some()
 }
 
 fn from_env() -> Option<Sensitive<String>> {

@@ -1,0 +1,260 @@
+//! Taking links back, and what was taken back.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use lapse_core::keychain::Sensitive;
+use lapse_core::rotation::{AllLinks, AllRevoked, Consent};
+use lapse_core::share::{File, Revoked, ShareId};
+use lapse_core::storage::Keys;
+use lapse_core::{Code, Error, Lapse};
+use serde_json::json;
+
+use super::Outcome;
+use super::profile::secret_of;
+use crate::args::RevokeArgs;
+use crate::output::{Output, clock, columns, json_line, line, share_line};
+use crate::progress::Screen;
+
+pub(crate) async fn revoke(
+    lapse: &Lapse,
+    output: Output,
+    screen: &Screen,
+    args: RevokeArgs,
+) -> Result<Outcome, Error> {
+    if args.all {
+        return all(lapse, output, screen, args).await;
+    }
+    let file = if args.keep_file { File::Kept } else { File::Deleted };
+    if let Some(label) = &args.label {
+        let revoked = lapse.revoke_label(label, file).await?;
+        return Ok(tell_each(output, file, revoked));
+    }
+    if args.old_versions {
+        return old_versions(lapse, output, &args.ids).await;
+    }
+    if let [id] = &args.ids[..] {
+        let revoked = lapse.revoke(id, file).await?;
+        return Ok(tell_each(output, file, vec![(id.clone(), Ok(revoked))]));
+    }
+    let mut revoked = Vec::new();
+    for id in args.ids {
+        let done = lapse.revoke(&id, file).await;
+        revoked.push((id, done));
+    }
+    Ok(tell_each(output, file, revoked))
+}
+
+fn tell_each(
+    output: Output,
+    file: File,
+    revoked: Vec<(ShareId, Result<Revoked, Error>)>,
+) -> Outcome {
+    let all = revoked.len();
+    let mut failed = 0;
+    for (_, revoked) in revoked {
+        match revoked {
+            Ok(revoked) => failed += usize::from(!tell(output, file, &revoked)),
+            Err(error) => {
+                output.tell(&error);
+                failed += 1;
+            }
+        }
+    }
+    Outcome::of(failed, all)
+}
+
+/// Says what was seen. Gives whether every link was surely refused.
+fn tell(output: Output, file: File, revoked: &Revoked) -> bool {
+    let Revoked { id, checked, refused, .. } = revoked;
+    if output.is_json() {
+        json_line(revoked);
+    } else {
+        let done = match file {
+            File::Deleted => "deleted",
+            File::Kept => "moved to a key that nobody knows",
+        };
+        line(&format!("{id}: {done}. {}", seen(*checked, *refused)));
+        if revoked.keeps_versions {
+            output.aside(&format!(
+                "The bucket keeps old versions of it, which no link of Lapse opens. To delete them: lapse revoke {id} --old-versions"
+            ));
+        }
+    }
+    if refused < checked {
+        output.tell(&Error::new(
+            Code::NotKnown,
+            format!("not every link of {id} could be seen to be refused"),
+            "Ask again with `lapse check`.",
+        ));
+    }
+    refused == checked
+}
+
+fn seen(checked: usize, refused: usize) -> String {
+    let (links, verb) = if checked == 1 { ("link", "refuses") } else { ("links", "refuse") };
+    format!("Checked: {refused} of {checked} {links} now {verb} access.")
+}
+
+async fn old_versions(lapse: &Lapse, output: Output, ids: &[ShareId]) -> Result<Outcome, Error> {
+    for id in ids {
+        let deleted = lapse.purge(id).await?;
+        if output.is_json() {
+            json_line(&json!({ "id": id, "versions_deleted": deleted }));
+        } else {
+            line(&format!("{id}: {deleted} old versions deleted."));
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+async fn all(
+    lapse: &Lapse,
+    output: Output,
+    screen: &Screen,
+    args: RevokeArgs,
+) -> Result<Outcome, Error> {
+    let profile = args.profile.as_deref();
+    let mut consent = Consent {
+        stop_others: args.stop_other_users_of_this_key,
+        delete_key: args.delete_key,
+        new_key: None,
+    };
+    if let Some(id) = args.new_key {
+        let secret: Sensitive<String> = secret_of(&id, args.secret_stdin)?;
+        consent.new_key = Some(Keys::lasting(id, secret));
+    }
+    let plan = lapse.all_links(profile).await?;
+    tell_plan(output, &plan, args.keep.len());
+    if !args.yes && !agrees(&plan)? {
+        let what = "nothing was revoked";
+        return Err(Error::new(Code::Usage, what, "Add --yes to revoke without a question."));
+    }
+    screen.tell_steps();
+    let revoked = lapse.revoke_all(profile, &args.keep, &consent).await?;
+    screen.end();
+    Ok(tell_all(output, &revoked))
+}
+
+fn tell_plan(output: Output, plan: &AllLinks, kept: usize) {
+    let links = plan.shares.len();
+    output.aside(&format!(
+        "{} is switched off: the links of {} end, of which {kept} get new ones. Downloads that are under way may finish. The files stay in the bucket.",
+        plan.access_key,
+        count(links, "share"),
+    ));
+    if !plan.is_own {
+        let used = plan.last_use.as_ref().map_or_else(String::new, |used| {
+            let service = used
+                .service
+                .as_deref()
+                .map_or_else(String::new, |service| format!(" for {service}"));
+            format!(" It was last used at {}{service}.", clock(used.at))
+        });
+        output
+            .aside(&format!("Every other program that uses {} stops too.{used}", plan.access_key));
+    }
+    if plan.others > 0 {
+        output.aside(&format!(
+            "{} signed by an earlier key of «{}» stay: revoke these by their ids.",
+            count(plan.others, "link"),
+            plan.profile
+        ));
+    }
+}
+
+pub(crate) fn tell_all(output: Output, revoked: &AllRevoked) -> Outcome {
+    let AllRevoked { checked, refused, kept, .. } = revoked;
+    for shared in kept {
+        if output.is_json() {
+            share_line(shared);
+        } else {
+            output.aside(&format!("The new link of «{}»:", shared.share.name));
+            line(shared.url.expose());
+        }
+    }
+    if output.is_json() {
+        json_line(&json!({ "checked": checked, "refused": refused, "kept": kept.len() }));
+    } else {
+        output.aside(&seen(*checked, *refused));
+        if !revoked.is_deleted && refused == checked {
+            output.aside(&format!(
+                "{} is switched off, not deleted. For 7 days it can be switched on again: lapse profile restore-key {}",
+                revoked.old_key, revoked.profile
+            ));
+        }
+    }
+    if refused == checked {
+        return Outcome::Done;
+    }
+    output.tell(&Error::new(
+        Code::NotKnown,
+        format!("{} of {checked} links could not be seen to be refused yet", checked - refused),
+        "The key is off; Lapse asks again at its next start. Ask now with `lapse check`.",
+    ));
+    Outcome::Failed
+}
+
+fn agrees(plan: &AllLinks) -> Result<bool, Error> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(false);
+    }
+    let failed = |error| Error::new(Code::Usage, format!("can't ask: {error}"), "Add --yes.");
+    let mut screen = std::io::stderr();
+    write!(screen, "Revoke {}? [y/N] ", count(plan.shares.len(), "share")).map_err(failed)?;
+    screen.flush().map_err(failed)?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(failed)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Finishes what an earlier run was cut off at, and says so.
+pub(crate) async fn finish(lapse: &Lapse, output: Output) {
+    match lapse.finish_revokes().await {
+        Ok(finished) => {
+            for AllRevoked { old_key, checked, refused, .. } in finished {
+                output.aside(&format!(
+                    "lapse: the revoke that was cut off is finished: {old_key} is off. {}",
+                    seen(checked, refused)
+                ));
+            }
+        }
+        // It is tried again at the next start; what was asked for now isn't held up.
+        Err(error) => {
+            output.aside(&format!("lapse: a revoke that was cut off isn't finished: {error}"));
+        }
+    }
+}
+
+/// What was taken back so far.
+pub(crate) fn history(lapse: &Lapse, output: Output) -> Result<Outcome, Error> {
+    let done = lapse.revocations()?;
+    if output.is_json() {
+        done.iter().for_each(json_line);
+        return Ok(Outcome::Done);
+    }
+    if done.is_empty() {
+        output.aside("Nothing was revoked yet.");
+        return Ok(Outcome::Done);
+    }
+    let mut rows = vec![["WHEN", "HOW", "WHAT", "PROFILE", "SEEN"].map(str::to_owned).to_vec()];
+    rows.extend(done.iter().map(|done| {
+        let what = match (&done.share, &done.name, &done.old_key) {
+            (Some(id), Some(name), _) => format!("{id} {name}"),
+            (_, _, Some(key)) => key.clone(),
+            _ => String::new(),
+        };
+        vec![
+            clock(done.at),
+            done.how.replace('_', " "),
+            what,
+            done.profile.clone(),
+            format!("{} of {} refused, {} kept", done.refused, done.checked, done.kept),
+        ]
+    }));
+    line(&columns(&rows));
+    Ok(Outcome::Done)
+}

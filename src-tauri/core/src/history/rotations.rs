@@ -1,0 +1,388 @@
+//! Plans to switch keys off, and what was revoked.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::Serialize;
+
+use super::{History, insert_link, time};
+use crate::Result;
+use crate::share::{Link, Move, Share, ShareId};
+use crate::storage::Seen;
+
+/// How far a plan is. Before [`Step::Signed`] it is undone when it is cut off, from then on it is finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A new key may have been made.
+    Planned,
+    /// It was made, and is named in the row.
+    Made,
+    /// It signs: kept links are by it, and the others are marked as taken back.
+    Signed,
+    /// The old key is off.
+    Off,
+    /// All is done that the plan was for.
+    Done,
+    /// The new key is still to be deleted.
+    Undoing,
+    /// Nothing changed.
+    Undone,
+    /// The old key was switched on again.
+    Restored,
+}
+
+impl Step {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Made => "made",
+            Self::Signed => "signed",
+            Self::Off => "off",
+            Self::Done => "done",
+            Self::Undoing => "undoing",
+            Self::Undone => "undone",
+            Self::Restored => "restored",
+        }
+    }
+
+    fn of(text: &str) -> Option<Self> {
+        let all = [Self::Planned, Self::Made, Self::Signed, Self::Off, Self::Done, Self::Undoing];
+        let all = all.into_iter().chain([Self::Undone, Self::Restored]);
+        all.into_iter().find(|step| step.as_str() == text)
+    }
+}
+
+/// A plan to switch a key off.
+#[derive(Debug, Clone)]
+pub(crate) struct Rotation {
+    pub(crate) id: i64,
+    pub(crate) profile: String,
+    pub(crate) old_key: String,
+    pub(crate) new_key: Option<String>,
+    pub(crate) step: Step,
+    /// The access keys that the user had when it began.
+    pub(crate) before: Vec<String>,
+    /// The shares whose links are signed again.
+    pub(crate) keep: Vec<ShareId>,
+    /// Whether Lapse made the old key, so that it is deleted in the end.
+    pub(crate) is_own: bool,
+    /// Whether a person makes the new key and switches the old one off.
+    pub(crate) by_hand: bool,
+    pub(crate) began_at: Timestamp,
+}
+
+/// What was taken back, for good to read.
+#[derive(Debug, Clone, Serialize)]
+pub struct Revocation {
+    /// When.
+    pub at: Timestamp,
+    /// How: `deleted`, `moved`, `key_rotated`, `key_restored`.
+    pub how: String,
+    /// The profile.
+    pub profile: String,
+    /// The share; none for a rotation, which is about many.
+    pub share: Option<String>,
+    /// The file's name.
+    pub name: Option<String>,
+    /// What the person groups it by.
+    pub label: Option<String>,
+    /// The access key that was switched off.
+    pub old_key: Option<String>,
+    /// The access key that signs since.
+    pub new_key: Option<String>,
+    /// Links that the storage was asked about.
+    pub checked: u64,
+    /// Those that it surely refused.
+    pub refused: u64,
+    /// Shares that got new links.
+    pub kept: u64,
+}
+
+impl History {
+    /// Writes a plan down before anything is done. Gives its number.
+    pub(crate) fn plan(&self, plan: &Rotation) -> Result<i64> {
+        let connection = self.connection();
+        let keep: Vec<&str> = plan.keep.iter().map(ShareId::as_str).collect();
+        let inserted = connection.execute(
+            "INSERT INTO rotations (profile, old_key, new_key, step, before, keep, is_own, by_hand, began_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                plan.profile,
+                plan.old_key,
+                plan.new_key,
+                plan.step.as_str(),
+                json(&plan.before),
+                json(&keep),
+                plan.is_own,
+                plan.by_hand,
+                plan.began_at.as_second(),
+            ],
+        );
+        inserted.map_err(|error| self.failed(error))?;
+        Ok(connection.last_insert_rowid())
+    }
+
+    pub(crate) fn set_new_key(&self, plan: i64, new_key: &str) -> Result<()> {
+        self.change(
+            "UPDATE rotations SET new_key = ?2, step = ?3 WHERE id = ?1",
+            params![plan, new_key, Step::Made.as_str()],
+        )
+    }
+
+    pub(crate) fn set_step(&self, plan: i64, step: Step) -> Result<()> {
+        let ended = matches!(step, Step::Done | Step::Undone | Step::Restored)
+            .then(|| Timestamp::now().as_second());
+        self.change(
+            "UPDATE rotations SET step = ?2, ended_at = ?3 WHERE id = ?1",
+            params![plan, step.as_str(), ended],
+        )
+    }
+
+    /// From here on the new key signs: kept shares get their links by it, and all links by the old one are marked
+    /// as taken back, those too that were signed since the plan was made. One transaction.
+    pub(crate) async fn switch_key(
+        &self,
+        plan: &Rotation,
+        links: Vec<(ShareId, Link)>,
+        at: Timestamp,
+    ) -> Result<()> {
+        let (id, old_key) = (plan.id, plan.old_key.clone());
+        self.write(move |connection| {
+            for (share, link) in &links {
+                insert_link(connection, share, link)?;
+            }
+            connection.execute(
+                "UPDATE links SET revoked_at = ?2
+                 WHERE access_key = ?1 AND revoked_at IS NULL AND signed_at + seconds > ?2",
+                params![old_key, at.as_second()],
+            )?;
+            connection.execute(
+                "UPDATE rotations SET step = ?2 WHERE id = ?1",
+                params![id, Step::Signed.as_str()],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Whether a new key is being made to sign instead of one.
+    pub(crate) fn is_being_replaced(&self, access_key: &str) -> Result<bool> {
+        let sql = "SELECT 1 FROM rotations WHERE old_key = ?1 AND step IN ('planned', 'made')";
+        self.connection()
+            .prepare_cached(sql)
+            .and_then(|mut select| select.exists([access_key]))
+            .map_err(|error| self.failed(error))
+    }
+
+    /// The plans that aren't over, the oldest first.
+    pub(crate) fn open_rotations(&self) -> Result<Vec<Rotation>> {
+        self.rotations("WHERE ended_at IS NULL ORDER BY id", [])
+    }
+
+    /// The last plan of a profile by which a key was switched off, where that holds.
+    pub(crate) fn last_rotation(&self, profile: &str) -> Result<Option<Rotation>> {
+        let sql =
+            "WHERE profile = ?1 AND step IN ('off', 'done', 'restored') ORDER BY id DESC LIMIT 1";
+        let last = self.rotations(sql, params![profile])?.pop();
+        Ok(last.filter(|last| last.step != Step::Restored))
+    }
+
+    /// The key that signs instead of one, where that was switched off.
+    pub(crate) fn key_now(&self, access_key: &str) -> Result<String> {
+        let connection = self.connection();
+        key_now(&connection, access_key).map_err(|error| self.failed(error))
+    }
+
+    fn rotations(&self, tail: &str, values: impl rusqlite::Params) -> Result<Vec<Rotation>> {
+        let connection = self.connection();
+        let read = || -> rusqlite::Result<Vec<_>> {
+            let sql = format!("SELECT * FROM rotations {tail}");
+            connection.prepare_cached(&sql)?.query_map(values, rotation_of)?.collect()
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// The shares with a link by an access key whose time isn't over, also those that were taken back.
+    pub(crate) fn shares_of_key(&self, access_key: &str, now: Timestamp) -> Result<Vec<Share>> {
+        self.select(
+            "WHERE s.revoked_at IS NULL AND s.id IN
+                (SELECT share FROM links WHERE access_key = ?1 AND signed_at + seconds > ?2)
+             ORDER BY s.created_at DESC",
+            params![access_key, now.as_second()],
+        )
+    }
+
+    /// The shares of a label.
+    pub(crate) fn labeled(&self, label: &str) -> Result<Vec<Share>> {
+        self.select("WHERE s.label = ?1 ORDER BY s.created_at DESC", params![label])
+    }
+
+    /// Keeps what was seen of many links.
+    pub(crate) async fn set_all_seen(&self, seen: Vec<(i64, Timestamp, Seen)>) -> Result<()> {
+        self.write(move |connection| {
+            let sql = "UPDATE links SET checked_at = ?2, seen = ?3 WHERE id = ?1";
+            let mut update = connection.prepare_cached(sql)?;
+            for (link, at, seen) in seen {
+                update.execute(params![link, at.as_second(), seen.as_str()])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Links by this key open again.
+    pub(crate) fn restore_key(&self, plan: i64, old_key: &str) -> Result<()> {
+        self.change(
+            "UPDATE links SET revoked_at = NULL, checked_at = NULL, seen = NULL WHERE access_key = ?1",
+            params![old_key],
+        )?;
+        self.set_step(plan, Step::Restored)
+    }
+
+    /// Writes down where an object is to be moved.
+    pub(crate) fn begin_move(&self, id: &ShareId, new: &str) -> Result<()> {
+        self.change(
+            "INSERT INTO moves (share, key, is_copied) VALUES (?1, ?2, FALSE)",
+            params![id.as_str(), new],
+        )
+    }
+
+    /// The object is at its new key too: from now on it is the share's, and every link leads to the old one.
+    pub(crate) async fn moved(
+        &self,
+        share: &Share,
+        new: &str,
+        etag: &str,
+        at: Timestamp,
+    ) -> Result<()> {
+        let (id, old) = (share.id.clone(), share.key.clone());
+        let (new, etag) = (new.to_owned(), etag.to_owned());
+        self.write(move |connection| {
+            let id = id.as_str();
+            connection.execute(
+                "UPDATE shares SET key = ?2, etag = ?3 WHERE id = ?1",
+                params![id, new, etag],
+            )?;
+            connection.execute(
+                "UPDATE links SET revoked_at = ?2 WHERE share = ?1 AND revoked_at IS NULL",
+                params![id, at.as_second()],
+            )?;
+            connection.execute(
+                "UPDATE moves SET key = ?2, is_copied = TRUE WHERE share = ?1",
+                params![id, old],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    pub(crate) fn end_move(&self, id: &ShareId) -> Result<()> {
+        self.change("DELETE FROM moves WHERE share = ?1", [id.as_str()])
+    }
+
+    /// Where a share's object is being moved.
+    pub(crate) fn moving(&self, id: &ShareId) -> Result<Option<Move>> {
+        Ok(self.moves()?.into_iter().find(|one| one.share == *id))
+    }
+
+    /// Every object that is on its way to another key.
+    pub(crate) fn moves(&self) -> Result<Vec<Move>> {
+        let connection = self.connection();
+        let read = || -> rusqlite::Result<Vec<_>> {
+            let mut select =
+                connection.prepare_cached("SELECT share, key, is_copied FROM moves")?;
+            let rows = select.query_map([], |row| {
+                let share: String = row.get(0)?;
+                let share = share.parse().map_err(|_| rusqlite::Error::InvalidQuery)?;
+                Ok(Move { share, key: row.get(1)?, is_copied: row.get(2)? })
+            })?;
+            rows.collect()
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    pub(crate) fn note(&self, done: &Revocation) -> Result<()> {
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.change(
+            "INSERT INTO revocations
+                (at, how, profile, share, name, label, old_key, new_key, checked, refused, kept)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            params![
+                done.at.as_second(),
+                done.how,
+                done.profile,
+                done.share,
+                done.name,
+                done.label,
+                done.old_key,
+                done.new_key,
+                signed(done.checked),
+                signed(done.refused),
+                signed(done.kept),
+            ],
+        )
+    }
+
+    /// What was revoked, the oldest first.
+    pub(crate) fn revocations(&self) -> Result<Vec<Revocation>> {
+        let connection = self.connection();
+        let read = || -> rusqlite::Result<Vec<_>> {
+            let mut select = connection.prepare("SELECT * FROM revocations ORDER BY id")?;
+            let rows = select.query_map([], |row| {
+                Ok(Revocation {
+                    at: time(row.get("at")?),
+                    how: row.get("how")?,
+                    profile: row.get("profile")?,
+                    share: row.get("share")?,
+                    name: row.get("name")?,
+                    label: row.get("label")?,
+                    old_key: row.get("old_key")?,
+                    new_key: row.get("new_key")?,
+                    checked: row.get::<_, i64>("checked")?.unsigned_abs(),
+                    refused: row.get::<_, i64>("refused")?.unsigned_abs(),
+                    kept: row.get::<_, i64>("kept")?.unsigned_abs(),
+                })
+            })?;
+            rows.collect()
+        };
+        read().map_err(|error| self.failed(error))
+    }
+}
+
+/// Whether the key of a link wasn't replaced.
+pub(super) fn signs(connection: &Connection, link: &Link) -> rusqlite::Result<bool> {
+    Ok(key_now(connection, &link.facts.access_key)? == link.facts.access_key)
+}
+
+fn key_now(connection: &Connection, access_key: &str) -> rusqlite::Result<String> {
+    let mut now = access_key.to_owned();
+    let mut select = connection.prepare_cached(
+        "SELECT new_key FROM rotations
+         WHERE old_key = ?1 AND step IN ('signed', 'off', 'done') ORDER BY id DESC LIMIT 1",
+    )?;
+    // As often as it was rotated; no key comes twice.
+    while let Some(next) = select.query_row([&now], |row| row.get(0)).optional()?.flatten() {
+        now = next;
+    }
+    Ok(now)
+}
+
+fn rotation_of(row: &Row<'_>) -> rusqlite::Result<Rotation> {
+    let text = |column: &str| row.get::<_, String>(column);
+    let list = |text: String| serde_json::from_str::<Vec<String>>(&text).unwrap_or_default();
+    Ok(Rotation {
+        id: row.get("id")?,
+        profile: text("profile")?,
+        old_key: text("old_key")?,
+        new_key: row.get("new_key")?,
+        step: Step::of(&text("step")?).ok_or(rusqlite::Error::InvalidQuery)?,
+        before: list(text("before")?),
+        keep: list(text("keep")?).iter().filter_map(|id| id.parse().ok()).collect(),
+        is_own: row.get("is_own")?,
+        by_hand: row.get("by_hand")?,
+        began_at: time(row.get("began_at")?),
+    })
+}
+
+fn json(list: &[impl Serialize]) -> String {
+    serde_json::to_string(list).unwrap_or_default()
+}

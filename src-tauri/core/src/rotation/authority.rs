@@ -1,0 +1,39 @@
+//! Who can make a key and switch it off.
+
+use jiff::Timestamp;
+
+use crate::Result;
+use crate::storage::Keys;
+
+/// An access key of the user, as its authority lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KnownKey {
+    pub(crate) access_key: String,
+    pub(crate) is_active: bool,
+    /// Not every server says.
+    pub(crate) created_at: Option<Timestamp>,
+}
+
+/// When a key was last used, and with which service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastUse {
+    /// When.
+    pub at: Timestamp,
+    /// `s3`, `iam`, …
+    pub service: Option<String>,
+}
+
+/// Makes, switches and deletes the access keys of one user. Each call may be made again: what is so already is no error.
+pub(crate) trait Authority: Sync {
+    /// All of them.
+    fn keys(&self) -> impl Future<Output = Result<Vec<KnownKey>>> + Send;
+    /// One more, switched on. The only call that isn't made again by itself.
+    fn create(&self) -> impl Future<Output = Result<Keys>> + Send;
+    /// Switches one on or off.
+    fn set_active(&self, access_key: &str, active: bool)
+    -> impl Future<Output = Result<()>> + Send;
+    /// Deletes one, for good.
+    fn delete(&self, access_key: &str) -> impl Future<Output = Result<()>> + Send;
+    /// When one was last used, where that is told.
+    fn last_use(&self, access_key: &str) -> impl Future<Output = Result<Option<LastUse>>> + Send;
+}

@@ -1,0 +1,407 @@
+//! All links at once: the key that signed them is switched off, and a new one signs from then on.
+//!
+//! The plan is a row in the database, written before anything is done. Each step may be done again. Until the new key
+//! signs, a plan that is cut off is undone; from then on it is finished, by whichever process comes next.
+
+mod authority;
+mod iam;
+mod policy;
+mod signer;
+mod steps;
+
+use std::fs::{File, TryLockError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub use self::authority::LastUse;
+use self::authority::{Authority as _, KnownKey};
+use self::iam::Iam;
+pub use self::steps::{AllRevoked, RotationStep};
+use crate::history::{Revocation, Rotation, Step};
+use crate::home::create_private_file;
+use crate::keychain::Sensitive;
+use crate::lapse::Lapse;
+use crate::profile::{Profile, SignIn};
+use crate::share::{Share, ShareId};
+use crate::storage::provider::Rotation as Way;
+use crate::storage::{Bucket, Keys, has_secret_from_env};
+use crate::{Code, Error, Result};
+
+/// For how long a key that was switched off can be switched on again from here.
+const RESTORABLE: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
+/// How often it is looked whether another process is done.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What switching off a profile's key would do.
+#[derive(Debug)]
+pub struct AllLinks {
+    /// The profile.
+    pub profile: String,
+    /// The access key that signs its links.
+    pub access_key: String,
+    /// The shares with links by that key that live, of every profile that signs with it, the newest first.
+    pub shares: Vec<Share>,
+    /// Links of the profile that live and were signed by other keys: they stay.
+    pub others: usize,
+    /// Whether Lapse made the key, so that nothing else uses it.
+    pub is_own: bool,
+    /// When the key was last used, where its provider tells that.
+    pub last_use: Option<LastUse>,
+}
+
+/// What the person allows for a rotation.
+#[derive(Debug, Clone, Default)]
+pub struct Consent {
+    /// Every other program that uses the key stops too.
+    pub stop_others: bool,
+    /// This access key of the user, which nobody uses any more, may be deleted to make room for a new one.
+    pub delete_key: Option<String>,
+    /// The new key, where only a person can make one; they switch the old one off.
+    pub new_key: Option<Keys>,
+}
+
+/// Held by the one process that rotates keys.
+pub(crate) struct RotationLock {
+    _file: File,
+}
+
+impl Lapse {
+    /// The access key that signs links of a profile now, and whether Lapse made it.
+    fn signing_key(profile: &Profile, keys: &Keys) -> (String, bool) {
+        match &profile.signer {
+            Some(signer) => (signer.access_key.clone(), true),
+            None => (keys.access_key.clone(), profile.is_local()),
+        }
+    }
+
+    /// The keys that sign links of a bucket now. While a rotation makes new ones they are waited for: a link by the old
+    /// ones would be dead at once.
+    pub(crate) async fn signer(&self, bucket: &Bucket) -> Result<Keys> {
+        let keys = bucket.signer();
+        while self.history.is_being_replaced(&keys.access_key)?
+            && self.lock_rotation().is_err_and(|error| error.code == Code::Rotating)
+        {
+            tokio::time::sleep(LOOK).await;
+        }
+        let now = self.history.key_now(&keys.access_key)?;
+        if now == keys.access_key {
+            return Ok(keys.clone());
+        }
+        self.keys(bucket.profile(), Some(&now)).await
+    }
+
+    /// Whether a rotation has replaced the keys that a bucket was opened with.
+    pub(crate) fn has_new_key(&self, bucket: &Bucket) -> Result<bool> {
+        let access_key = &bucket.keys().access_key;
+        Ok(self.history.key_now(access_key)? != *access_key)
+    }
+
+    /// What [`Self::revoke_all`] would do. Changes nothing.
+    pub async fn all_links(&self, profile: Option<&str>) -> Result<AllLinks> {
+        let profile = self.profile(profile).await?;
+        let bucket = self.bucket(profile.clone()).await?;
+        let (access_key, is_own) = Self::signing_key(&profile, bucket.keys());
+        let now = bucket.clock().now();
+        let mut shares = self.history.shares_of_key(&access_key, now)?;
+        let by_key = |share: &Share, ours: bool| {
+            let links = share.links.iter().filter(|link| link.is_live(now));
+            links.filter(|link| (link.facts.access_key == access_key) == ours).count()
+        };
+        shares.retain(|share| by_key(share, true) > 0);
+        let all = self.history.all()?;
+        let others = all
+            .iter()
+            .filter(|share| share.profile == profile.name && share.revoked_at.is_none())
+            .map(|share| by_key(share, false))
+            .sum();
+        let last_use = match self.authority(&profile, &access_key, None).await {
+            Ok(authority) if !is_own => authority.last_use(&access_key).await.ok().flatten(),
+            _ => None,
+        };
+        Ok(AllLinks { profile: profile.name, access_key, shares, others, is_own, last_use })
+    }
+
+    /// Switches off the key that signs a profile's links, which ends every one of them. Those of the shares in `keep` are
+    /// signed again by a new key, up to the same end. Then the storage is asked with each old link until it is refused.
+    pub async fn revoke_all(
+        &self,
+        profile: Option<&str>,
+        keep: &[ShareId],
+        consent: &Consent,
+    ) -> Result<AllRevoked> {
+        let _lock = self.lock_rotation()?;
+        self.finish_open().await?;
+        let profile = self.profile(profile).await?;
+        let bucket = self.bucket(profile.clone()).await?;
+        let (old_key, is_own) = Self::signing_key(&profile, bucket.keys());
+        let now = bucket.clock().now();
+        let mut kept = Vec::new();
+        for id in keep {
+            let share = self.history.find(id)?;
+            let lives = |share: &Share| {
+                share.links.iter().any(|link| link.is_live(now) && link.facts.access_key == old_key)
+            };
+            if share.revoked_at.is_some() || !lives(&share) {
+                return Err(Error::new(
+                    Code::NotActive,
+                    format!("the share {} has no link by {old_key} that lives", share.id),
+                    "Leave it out of --keep; `lapse list` shows what lives.",
+                ));
+            }
+            kept.push(share.id);
+        }
+        if profile.signer.is_none() && !profile.is_local() && has_secret_from_env() {
+            return Err(Error::new(
+                Code::ByHand,
+                "the secret comes from LAPSE_SECRET_ACCESS_KEY, which Lapse can't replace",
+                "Keep the key in the keychain (add the profile without that variable), or let Lapse sign with a key of its own: lapse profile signer create",
+            ));
+        }
+        if let Some(new) = &consent.new_key {
+            return self.revoke_by_hand(&profile, old_key, kept, new).await;
+        }
+        if !is_own && !consent.stop_others {
+            return Err(Error::new(
+                Code::KeyInUse,
+                format!("every other program that uses {old_key} would stop too"),
+                "Where that is meant, add --stop-other-users-of-this-key. Or let Lapse sign with a key of its own from now on: lapse profile signer create",
+            ));
+        }
+        let authority = self.authority(&profile, &old_key, None).await?;
+        let before = self.make_room(&authority, &old_key, consent).await?;
+        let mut plan = Rotation {
+            id: 0,
+            profile: profile.name.clone(),
+            old_key,
+            new_key: None,
+            step: Step::Planned,
+            before: before.into_iter().map(|key| key.access_key).collect(),
+            keep: kept,
+            is_own,
+            by_hand: false,
+            began_at: Timestamp::now(),
+        };
+        plan.id = self.history.plan(&plan)?;
+        crate::point::reach("rotate_planned");
+        match self.make_key(&profile, &mut plan, &authority).await {
+            Ok(new) => self.finish(&profile, &mut plan, &new).await,
+            Err(error) => {
+                // Where even that can't be done now, the next start does it.
+                if let Err(error) = self.undo(&profile, &mut plan).await {
+                    tracing::warn!(code = error.code.as_str(), "a new key is left to be deleted");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The same where only a person can switch keys: they made the new one, and switch the old one off.
+    async fn revoke_by_hand(
+        &self,
+        profile: &Profile,
+        old_key: String,
+        keep: Vec<ShareId>,
+        new: &Keys,
+    ) -> Result<AllRevoked> {
+        if new.access_key == old_key {
+            return Err(Error::new(
+                Code::NoSuchKey,
+                format!("{old_key} is the key that signs now"),
+                "Make a new one at the provider's site and give that.",
+            ));
+        }
+        let mut plan = Rotation {
+            id: 0,
+            profile: profile.name.clone(),
+            old_key,
+            new_key: Some(new.access_key.clone()),
+            step: Step::Made,
+            before: Vec::new(),
+            keep,
+            is_own: false,
+            by_hand: true,
+            began_at: Timestamp::now(),
+        };
+        plan.id = self.history.plan(&plan)?;
+        match self.keep_key(profile, &plan, new).await {
+            Ok(()) => self.finish(profile, &mut plan, new).await,
+            Err(error) => {
+                self.undo(profile, &mut plan).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Finishes or undoes what was cut off. Gives what was finished. Does nothing while another process is at it.
+    pub async fn finish_revokes(&self) -> Result<Vec<AllRevoked>> {
+        self.finish_moves().await?;
+        if self.history.open_rotations()?.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self.lock_rotation() {
+            Ok(_lock) => self.finish_open().await,
+            Err(error) if error.code == Code::Rotating => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn finish_open(&self) -> Result<Vec<AllRevoked>> {
+        let mut finished = Vec::new();
+        for mut plan in self.history.open_rotations()? {
+            let Some(profile) = self.profile_of(&plan).await? else {
+                // Whoever removed the profile took its keys along.
+                self.history.set_step(plan.id, Step::Undone)?;
+                continue;
+            };
+            match plan.step {
+                Step::Planned | Step::Made | Step::Undoing => {
+                    self.undo(&profile, &mut plan).await?;
+                }
+                _ => {
+                    let new_key = plan.new_key.clone().unwrap_or_default();
+                    let new = self.keys(&profile, Some(&new_key)).await?;
+                    finished.push(self.finish(&profile, &mut plan, &new).await?);
+                }
+            }
+        }
+        Ok(finished)
+    }
+
+    /// Switches the key on again that was switched off last, within [`RESTORABLE`]. Gives which.
+    pub async fn restore_key(&self, profile: Option<&str>) -> Result<String> {
+        let _lock = self.lock_rotation()?;
+        self.finish_open().await?;
+        let profile = self.profile(profile).await?;
+        let last = self.history.last_rotation(&profile.name)?.filter(|last| !last.is_own);
+        let recent = |last: &Rotation| Timestamp::now().duration_since(last.began_at) < RESTORABLE;
+        let Some(last) = last.filter(recent) else {
+            return Err(Error::new(
+                Code::NoSuchKey,
+                format!(
+                    "no key of «{}» was switched off in the last 7 days that isn't deleted",
+                    profile.name
+                ),
+                "Older ones are switched on at the provider's site.",
+            ));
+        };
+        if !last.by_hand {
+            let new = self.keys(&profile, None).await?;
+            let authority = self.authority(&profile, &new.access_key, Some(&new)).await?;
+            authority.set_active(&last.old_key, true).await?;
+        }
+        let bucket = self.bucket(profile.clone()).await?;
+        self.history.restore_key(last.id, &last.old_key)?;
+        self.history.note(&Revocation {
+            at: bucket.clock().now(),
+            how: "key_restored".to_owned(),
+            profile: profile.name,
+            share: None,
+            name: None,
+            label: None,
+            old_key: Some(last.old_key.clone()),
+            new_key: last.new_key,
+            checked: 0,
+            refused: 0,
+            kept: 0,
+        })?;
+        Ok(last.old_key)
+    }
+
+    async fn profile_of(&self, plan: &Rotation) -> Result<Option<Profile>> {
+        match self.profile(Some(&plan.profile)).await {
+            Ok(profile) => Ok(Some(profile)),
+            Err(error) if error.code == Code::NoSuchProfile => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn lock_rotation(&self) -> Result<RotationLock> {
+        let path = self.home.rotation_lock();
+        let failed = |error| Error::disk("write", &path, error);
+        let file = create_private_file(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(RotationLock { _file: file }),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+            Err(TryLockError::WouldBlock) => Err(Error::new(
+                Code::Rotating,
+                "another Lapse is rotating a key right now",
+                "Wait until it is done; `lapse list` shows what lives then.",
+            )),
+        }
+    }
+
+    /// Who can switch a key of a profile off. `signed_by` signs in where the user's own key does that.
+    async fn authority(
+        &self,
+        profile: &Profile,
+        old_key: &str,
+        signed_by: Option<&Keys>,
+    ) -> Result<Iam> {
+        let clock = self.clock(profile)?;
+        let store = self.home.store();
+        match (&profile.sign_in, profile.provider.rotation) {
+            (SignIn::LocalStore, _) => {
+                let root = lapse_local_store::credentials(&store, lapse_local_store::Key::Root)
+                    .map_err(|error| crate::local::store_error(&error))?;
+                let secret = Sensitive::new(root.secret_key.clone());
+                let keys = Keys::lasting(root.access_key.clone(), secret);
+                Iam::open(profile, keys, Some("profile".to_owned()), clock)
+            }
+            _ if profile.signer.as_ref().is_some_and(|signer| signer.rotator.is_some()) => {
+                let signer = profile.signer.as_ref();
+                let rotator = signer.and_then(|signer| signer.rotator.as_deref());
+                let keys = self.keys(profile, rotator).await?;
+                Iam::open(profile, keys, signer.map(|signer| signer.user.clone()), clock)
+            }
+            (SignIn::AccessKey(_), Way::Iam) => {
+                let keys = match signed_by {
+                    Some(keys) => keys.clone(),
+                    None => self.keys(profile, Some(old_key)).await?,
+                };
+                Ok(Iam::open(profile, keys, None, clock)?.of_whoever_signs().await)
+            }
+            (SignIn::AwsProfile(_) | SignIn::AwsDefault, _) if profile.signer.is_none() => {
+                Err(Error::new(
+                    Code::ByHand,
+                    "the keys of this profile belong to the AWS tools, so Lapse can't replace them",
+                    "Let Lapse sign with a key of its own (lapse profile signer create), or revoke the shares one by one: lapse revoke ID…",
+                ))
+            }
+            _ => Err(Error::new(
+                Code::ByHand,
+                format!("{} lets no program switch keys", profile.provider.name),
+                "Make a new key at its site, then: lapse revoke --all --new-key ID. Lapse sees that the old one is dead before it calls it done.",
+            )),
+        }
+    }
+
+    /// The user's keys, once there is room for one more.
+    async fn make_room(
+        &self,
+        authority: &Iam,
+        old_key: &str,
+        consent: &Consent,
+    ) -> Result<Vec<KnownKey>> {
+        let mut keys = authority.keys().await?;
+        if keys.iter().all(|key| key.access_key != old_key) {
+            return Err(Error::new(
+                Code::NoSuchKey,
+                format!("{old_key} isn't among the keys that its sign-in may list"),
+                "It was made another way (by the server's own settings): replace it there, then correct the profile.",
+            ));
+        }
+        let Some(unwanted) = &consent.delete_key else { return Ok(keys) };
+        let is_there = keys.iter().any(|key| key.access_key == *unwanted);
+        if !is_there || unwanted == old_key {
+            return Err(Error::new(
+                Code::NoSuchKey,
+                format!("{} isn't another key of this user", unwanted.escape_debug()),
+                "Leave --delete-key out, or name one that Lapse told of.",
+            ));
+        }
+        authority.delete(unwanted).await?;
+        keys.retain(|key| key.access_key != *unwanted);
+        Ok(keys)
+    }
+}

@@ -1,0 +1,521 @@
+//! The steps of a rotation, each of which may be done again.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt as _, stream};
+use jiff::{SignedDuration, Timestamp};
+
+use super::authority::{Authority as _, KnownKey};
+use super::iam::Iam;
+use crate::event::Event;
+use crate::history::{Revocation, Rotation, Step};
+use crate::lapse::Lapse;
+use crate::profile::Profile;
+use crate::share::{Link, Share, ShareId, Shared};
+use crate::storage::{Bucket, Keys, LinkFacts, Seen, keychain_error};
+use crate::{Code, Error, Result};
+
+/// How long a new key may take until it works, and an old one until it doesn't: some providers take a while.
+const SPREADING: Duration =
+    if cfg!(feature = "failpoints") { Duration::from_secs(6) } else { Duration::from_secs(90) };
+/// How long a person may take to switch a key off.
+const BY_HAND: Duration =
+    if cfg!(feature = "failpoints") { SPREADING } else { Duration::from_mins(10) };
+/// Between two looks, at first.
+const PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Links that are asked at once.
+const AT_ONCE: usize = 48;
+/// How far a server's date of a new key may be from ours.
+const ABOUT: SignedDuration = SignedDuration::from_mins(2);
+/// A plan whose links can't be asked isn't kept open for ever.
+const OLD: SignedDuration = SignedDuration::from_hours(1);
+
+/// What a rotation has just done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RotationStep {
+    /// A new key was made.
+    Made {
+        /// Its id.
+        access_key: String,
+    },
+    /// Its secret is in the keychain.
+    Stored,
+    /// The storage knows it.
+    Works,
+    /// Links that are kept were signed by it.
+    Signed {
+        /// How many.
+        kept: usize,
+    },
+    /// The old key is switched off.
+    Off {
+        /// Its id.
+        access_key: String,
+    },
+    /// The person must switch the old key off now.
+    ByHand {
+        /// Its id.
+        access_key: String,
+    },
+    /// The storage was asked with the old links.
+    Asked {
+        /// Links that were asked.
+        checked: usize,
+        /// Those that are surely refused.
+        refused: usize,
+        /// When those that aren't are asked again, if they are.
+        again: Option<Duration>,
+    },
+    /// The old key is deleted.
+    Deleted,
+    /// The person may have made these keys meanwhile, or one was made for a rotation that was cut off.
+    Left {
+        /// Their ids.
+        access_keys: Vec<String>,
+    },
+}
+
+/// What a rotation came to.
+#[derive(Debug)]
+pub struct AllRevoked {
+    /// The profile.
+    pub profile: String,
+    /// The key that was switched off.
+    pub old_key: String,
+    /// The key that signs now.
+    pub new_key: String,
+    /// Old links that the storage was asked about; kept shares' aren't counted.
+    pub checked: usize,
+    /// Those that it surely refuses.
+    pub refused: usize,
+    /// The shares that were kept, with their new links.
+    pub kept: Vec<Shared>,
+    /// Whether the old key is deleted, not only switched off.
+    pub is_deleted: bool,
+}
+
+/// One old link to be asked about.
+struct Asked {
+    share: ShareId,
+    link: Link,
+    size: u64,
+    is_kept: bool,
+    seen: Option<Seen>,
+}
+
+impl Lapse {
+    fn stepped(&self, step: &RotationStep) {
+        self.sink.emit(Event::Rotation(step));
+    }
+
+    /// Makes the new key, keeps its secret, and waits until it works.
+    pub(super) async fn make_key(
+        &self,
+        profile: &Profile,
+        plan: &mut Rotation,
+        authority: &Iam,
+    ) -> Result<Keys> {
+        let new = match authority.create().await {
+            Ok(new) => new,
+            Err(error) if error.code == Code::TooManyKeys => {
+                return Err(self.too_many(plan, authority, error).await);
+            }
+            Err(error) => return Err(error),
+        };
+        crate::point::reach("rotate_created");
+        self.history.set_new_key(plan.id, &new.access_key)?;
+        (plan.new_key, plan.step) = (Some(new.access_key.clone()), Step::Made);
+        self.stepped(&RotationStep::Made { access_key: new.access_key.clone() });
+        crate::point::reach("rotate_made");
+        self.keep_key(profile, plan, &new).await?;
+        Ok(new)
+    }
+
+    /// Keeps the secret of a new key, and waits until it works.
+    pub(super) async fn keep_key(
+        &self,
+        profile: &Profile,
+        plan: &Rotation,
+        new: &Keys,
+    ) -> Result<()> {
+        // The local store keeps its keys itself.
+        if !profile.is_local() {
+            let name = profile.secret_name(&new.access_key);
+            let set = self.keychain.keychain().set(&name, &new.secret).await;
+            set.map_err(keychain_error)?;
+        }
+        self.stepped(&RotationStep::Stored);
+        crate::point::reach("rotate_stored");
+        self.wait_until_it_works(profile, plan, new).await?;
+        self.stepped(&RotationStep::Works);
+        crate::point::reach("rotate_works");
+        Ok(())
+    }
+
+    /// Which other key stands in the way, for the person to say whether it may go.
+    async fn too_many(&self, plan: &Rotation, authority: &Iam, error: Error) -> Error {
+        let Some(other) = plan.before.iter().find(|key| **key != plan.old_key) else {
+            return error;
+        };
+        let used = match authority.last_use(other).await {
+            Ok(Some(used)) => {
+                let service =
+                    used.service.map_or_else(String::new, |service| format!(" for {service}"));
+                format!("was last used on {}{service}", used.at.strftime("%Y-%m-%d"))
+            }
+            Ok(None) => "was never used".to_owned(),
+            Err(_) => "may be in use; when it was last isn't told".to_owned(),
+        };
+        Error::new(
+            Code::TooManyKeys,
+            format!("the user has two access keys, which is the most: {other} {used}"),
+            format!("If nothing needs that one any more, let it go: --delete-key {other}"),
+        )
+    }
+
+    async fn wait_until_it_works(
+        &self,
+        profile: &Profile,
+        plan: &Rotation,
+        new: &Keys,
+    ) -> Result<()> {
+        let bucket = self.open_bucket(profile.clone(), new.clone())?;
+        let sample = self.sample(&bucket, plan).await?;
+        let end = Instant::now() + SPREADING;
+        let mut pause = PAUSE;
+        loop {
+            let seen = match &sample {
+                Some((facts, size)) => bucket.ask(&by(facts, new), new, *size).await?,
+                // Nothing lives that could be opened: that the key is known must do.
+                None => match bucket.knows_key().await {
+                    Ok(()) => Seen::Works,
+                    Err(error) if error.code == Code::SignIn => Seen::KeyOff,
+                    Err(error) => return Err(error),
+                },
+            };
+            if seen == Seen::Works {
+                return Ok(());
+            }
+            if Instant::now() + pause > end {
+                return Err(Error::new(
+                    Code::NotKnown,
+                    format!("the new key {} doesn't work yet", new.access_key),
+                    "Nothing was changed: the links are as they were. Try again in a few minutes.",
+                ));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Waits until the storage knows a new key, whatever it may do.
+    pub(super) async fn wait_until_known(&self, profile: &Profile, new: &Keys) -> Result<()> {
+        let bucket = self.open_bucket(profile.clone(), new.clone())?;
+        let end = Instant::now() + SPREADING;
+        let mut pause = PAUSE;
+        loop {
+            match bucket.knows_key().await {
+                Err(error) if error.code == Code::SignIn && Instant::now() + pause < end => {}
+                known => return known,
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// A link by the old key that opens now: what a new key must open too.
+    async fn sample(&self, bucket: &Bucket, plan: &Rotation) -> Result<Option<(LinkFacts, u64)>> {
+        let now = bucket.clock().now();
+        let old = self.keys(bucket.profile(), Some(&plan.old_key)).await?;
+        for share in self.history.shares_of_key(&plan.old_key, now)?.into_iter().take(5) {
+            let by_old = |link: &&Link| link.is_live(now) && link.facts.access_key == plan.old_key;
+            let Some(link) = share.links.iter().rfind(by_old) else { continue };
+            if bucket.ask(&link.facts, &old, share.size).await? == Seen::Works {
+                return Ok(Some((link.facts.clone(), share.size)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes the new key away again: nothing has changed.
+    pub(super) async fn undo(&self, profile: &Profile, plan: &mut Rotation) -> Result<()> {
+        self.history.set_step(plan.id, Step::Undoing)?;
+        if plan.by_hand {
+            let name = profile.secret_name(plan.new_key.as_deref().unwrap_or_default());
+            self.keychain.keychain().delete(&name).await.map_err(keychain_error)?;
+            plan.step = Step::Undone;
+            return self.history.set_step(plan.id, Step::Undone);
+        }
+        let authority = self.authority(profile, &plan.old_key, None).await?;
+        let new_key = match &plan.new_key {
+            Some(new_key) => Some(new_key.clone()),
+            // Its answer may have been lost.
+            None => lost_key(&authority.keys().await?, plan).unwrap_or_else(|left| {
+                self.stepped(&RotationStep::Left { access_keys: left });
+                None
+            }),
+        };
+        if let Some(new_key) = new_key {
+            authority.delete(&new_key).await?;
+            if !profile.is_local() {
+                let name = profile.secret_name(&new_key);
+                self.keychain.keychain().delete(&name).await.map_err(keychain_error)?;
+            }
+        }
+        plan.step = Step::Undone;
+        self.history.set_step(plan.id, Step::Undone)
+    }
+
+    /// From the new key that works to the old one that is gone.
+    pub(super) async fn finish(
+        &self,
+        profile: &Profile,
+        plan: &mut Rotation,
+        new: &Keys,
+    ) -> Result<AllRevoked> {
+        let old = match self.keys(profile, Some(&plan.old_key)).await {
+            // Its links can't be asked any more, which is said by their number.
+            Err(error) if error.code == Code::LinkNotKept => None,
+            keys => Some(keys?),
+        };
+        let bucket = self.open_bucket(profile.clone(), new.clone())?;
+        if plan.step == Step::Made {
+            let links = self.sign_kept(&bucket, plan, new)?;
+            let kept = links.len();
+            let at = Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default();
+            self.history.switch_key(plan, links, at).await?;
+            plan.step = Step::Signed;
+            self.stepped(&RotationStep::Signed { kept });
+            crate::point::reach("rotate_signed");
+        }
+        if plan.step == Step::Signed {
+            // What a person reads, and what other programs of theirs read.
+            self.change_settings(|settings| {
+                settings.replace_key(&plan.old_key, &new.access_key);
+                Ok(())
+            })?;
+            crate::point::reach("rotate_switched");
+            let access_key = plan.old_key.clone();
+            let step = if plan.by_hand {
+                RotationStep::ByHand { access_key }
+            } else {
+                let authority = self.authority(profile, &new.access_key, Some(new)).await?;
+                match authority.set_active(&plan.old_key, false).await {
+                    // Someone was faster.
+                    Err(error) if error.code == Code::NoSuchKey => {}
+                    done => done?,
+                }
+                RotationStep::Off { access_key }
+            };
+            crate::point::reach("rotate_switched_off");
+            self.history.set_step(plan.id, Step::Off)?;
+            plan.step = Step::Off;
+            self.stepped(&step);
+            crate::point::reach("rotate_off");
+        }
+        let (checked, refused) = match old {
+            Some(old) => self.ask_all_until_refused(&bucket, plan, &old, new).await?,
+            None => (0, 0),
+        };
+        self.keep_clock(&bucket)?;
+        crate::point::reach("rotate_asked");
+        let is_deleted = plan.is_own && refused == checked;
+        if is_deleted {
+            let authority = self.authority(profile, &new.access_key, Some(new)).await?;
+            authority.delete(&plan.old_key).await?;
+            crate::point::reach("rotate_deleted");
+            self.stepped(&RotationStep::Deleted);
+        }
+        let kept = self.kept(&bucket, plan, new)?;
+        let is_over = refused == checked || Timestamp::now().duration_since(plan.began_at) > OLD;
+        if is_over {
+            self.history.set_step(plan.id, Step::Done)?;
+            plan.step = Step::Done;
+            self.history.note(&Revocation {
+                at: bucket.clock().now(),
+                how: "key_rotated".to_owned(),
+                profile: profile.name.clone(),
+                share: None,
+                name: None,
+                label: None,
+                old_key: Some(plan.old_key.clone()),
+                new_key: Some(new.access_key.clone()),
+                checked: checked as u64,
+                refused: refused as u64,
+                kept: kept.len() as u64,
+            })?;
+        }
+        Ok(AllRevoked {
+            profile: profile.name.clone(),
+            old_key: plan.old_key.clone(),
+            new_key: new.access_key.clone(),
+            checked,
+            refused,
+            kept,
+            is_deleted,
+        })
+    }
+
+    /// Links of the kept shares by the new key, up to the end that was shown before.
+    fn sign_kept(
+        &self,
+        bucket: &Bucket,
+        plan: &Rotation,
+        new: &Keys,
+    ) -> Result<Vec<(ShareId, Link)>> {
+        let now = Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default();
+        let mut links = Vec::new();
+        for id in &plan.keep {
+            let share = self.history.find(id)?;
+            let by_old = |link: &&Link| link.is_live(now) && link.facts.access_key == plan.old_key;
+            let Some(link) =
+                share.links.iter().filter(by_old).max_by_key(|link| link.facts.ends_at())
+            else {
+                continue;
+            };
+            let left = link.facts.ends_at().as_second() - now.as_second();
+            let Ok(seconds @ 1..) = u32::try_from(left) else { continue };
+            let mut link = link.clone();
+            link.facts.access_key.clone_from(&new.access_key);
+            (link.facts.signed_at, link.facts.seconds) = (now, seconds);
+            (link.row, link.checked) = (0, None);
+            links.push((share.id, link));
+        }
+        Ok(links)
+    }
+
+    /// The kept shares as they are now, each with its link.
+    fn kept(&self, bucket: &Bucket, plan: &Rotation, new: &Keys) -> Result<Vec<Shared>> {
+        let now = bucket.clock().now();
+        let mut kept = Vec::new();
+        for id in &plan.keep {
+            let share = self.history.find(id)?;
+            let by_new =
+                |link: &&Link| link.is_live(now) && link.facts.access_key == new.access_key;
+            if let Some(link) = share.links.iter().rfind(by_new).cloned() {
+                let url = link.facts.presign(new)?;
+                kept.push(Shared { state: share.state(now), share, link, url });
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Asks with the old links until each is refused, or the time is over. In the same pass a link by the new key must
+    /// open, else a refusal may be the network's. Gives how many were asked and how many refused, kept ones apart.
+    async fn ask_all_until_refused(
+        &self,
+        bucket: &Bucket,
+        plan: &Rotation,
+        old: &Keys,
+        new: &Keys,
+    ) -> Result<(usize, usize)> {
+        let mut asked = self.old_links(bucket, plan)?;
+        let count = |asked: &[Asked]| {
+            let checked = asked.iter().filter(|one| !one.is_kept);
+            let refused =
+                checked.clone().filter(|one| one.seen.is_some_and(Seen::is_refusal)).count();
+            (checked.count(), refused)
+        };
+        let end = Instant::now() + if plan.by_hand { BY_HAND } else { SPREADING };
+        let mut pause = PAUSE;
+        loop {
+            let open: Vec<usize> = (0..asked.len())
+                .filter(|at| !asked[*at].seen.is_some_and(Seen::is_refusal))
+                .collect();
+            let asking = open.into_iter().map(|at| {
+                let one = &asked[at];
+                async move { (at, bucket.ask(&one.link.facts, old, one.size).await) }
+            });
+            let answers: Vec<_> = stream::iter(asking).buffer_unordered(AT_ONCE).collect().await;
+            let opens = self.new_link_opens(bucket, plan, &asked, new).await?;
+            let now = Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default();
+            let mut rows = Vec::new();
+            for (at, seen) in answers {
+                let seen = match seen? {
+                    seen if opens || seen == Seen::Works => seen,
+                    _ => Seen::NotKnown,
+                };
+                asked[at].seen = Some(seen);
+                rows.push((asked[at].link.row, now, seen));
+            }
+            self.history.set_all_seen(rows).await?;
+            let (checked, refused) = count(&asked);
+            let all = asked.iter().all(|one| one.seen.is_some_and(Seen::is_refusal));
+            let is_last = all || Instant::now() + pause > end;
+            let again = (!is_last).then_some(pause);
+            self.stepped(&RotationStep::Asked { checked, refused, again });
+            if is_last {
+                let mut told = std::collections::BTreeSet::new();
+                for one in &asked {
+                    if told.insert(&one.share) {
+                        self.changed(&one.share);
+                    }
+                }
+                return Ok((checked, refused));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn old_links(&self, bucket: &Bucket, plan: &Rotation) -> Result<Vec<Asked>> {
+        let now = bucket.clock().now();
+        let mut asked = Vec::new();
+        for share in self.history.shares_of_key(&plan.old_key, now)? {
+            let Share { id, size, links, .. } = share;
+            let is_kept = plan.keep.contains(&id);
+            let by_old =
+                |link: &Link| link.facts.access_key == plan.old_key && link.facts.ends_at() > now;
+            for link in links.into_iter().filter(by_old) {
+                asked.push(Asked { share: id.clone(), link, size, is_kept, seen: None });
+            }
+        }
+        Ok(asked)
+    }
+
+    /// Whether the same object opens by the new key.
+    async fn new_link_opens(
+        &self,
+        bucket: &Bucket,
+        plan: &Rotation,
+        asked: &[Asked],
+        new: &Keys,
+    ) -> Result<bool> {
+        // What is kept must be there.
+        let kept = asked.iter().filter(|one| one.is_kept);
+        for one in kept.chain(asked.iter().filter(|one| !one.is_kept)).take(5) {
+            match bucket.ask(&by(&one.link.facts, new), new, one.size).await? {
+                Seen::Works => return Ok(true),
+                // Its object may have been deleted before.
+                Seen::Gone | Seen::Refused => {}
+                _ => return Ok(false),
+            }
+        }
+        // With no object left to open, that the key is known must do.
+        tracing::debug!(profile = plan.profile, "no link opens by the new key");
+        Ok(bucket.knows_key().await.is_ok())
+    }
+}
+
+/// The same link by other keys, from now on for a minute: for ourselves.
+fn by(facts: &LinkFacts, keys: &Keys) -> LinkFacts {
+    let signed_at = facts.signed_at.max(facts.ends_at() - SignedDuration::from_secs(604_800));
+    LinkFacts { access_key: keys.access_key.clone(), signed_at, ..facts.clone() }
+}
+
+/// The key that was made for a plan, though no answer said so: one that wasn't there before, and of that time. Never one
+/// that may be the person's own: those are given as they are.
+fn lost_key(keys: &[KnownKey], plan: &Rotation) -> Result<Option<String>, Vec<String>> {
+    let new: Vec<_> = keys.iter().filter(|key| !plan.before.contains(&key.access_key)).collect();
+    let of_then = |key: &KnownKey| match key.created_at {
+        Some(at) => at.duration_since(plan.began_at).abs() < ABOUT,
+        // Of a user that Lapse made, nobody else makes keys; of another it was made since then.
+        None => plan.is_own || Timestamp::now().duration_since(plan.began_at) < ABOUT,
+    };
+    match &new[..] {
+        [] => Ok(None),
+        [one] if of_then(one) => Ok(Some(one.access_key.clone())),
+        _ => Err(new.into_iter().map(|key| key.access_key.clone()).collect()),
+    }
+}

@@ -1,0 +1,253 @@
+//! Taking shares back, one by one: the object is deleted, or moved to another key, and the storage is asked with every
+//! link that was ever given.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Share, ShareId, State, UnderWay, object_key};
+use crate::history::Revocation;
+use crate::lapse::Lapse;
+use crate::storage::{Bucket, Headers, Seen};
+use crate::{Code, Error, Result};
+
+/// Shares that are taken back at once.
+const AT_ONCE: usize = 16;
+/// A link may still open for a moment after its object was deleted, where deletes take time to spread.
+const SPREADING: u32 = 10;
+/// Between two looks at such a link.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What becomes of the file when its links are taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum File {
+    /// Its object is deleted.
+    Deleted,
+    /// The storage moves it to another key, where no link leads.
+    Kept,
+}
+
+/// What was seen after a revoke.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Revoked {
+    /// The share.
+    pub id: ShareId,
+    /// Its state now.
+    pub state: State,
+    /// Links that the storage was asked about.
+    pub checked: usize,
+    /// Those that it surely refuses.
+    pub refused: usize,
+    /// Whether the bucket keeps old versions of the object, which no link of Lapse opens.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_versions: bool,
+}
+
+/// An object on its way to another key.
+#[derive(Debug)]
+pub(crate) struct Move {
+    pub(crate) share: ShareId,
+    /// The new key until the copy is there, then the old one.
+    pub(crate) key: String,
+    pub(crate) is_copied: bool,
+}
+
+impl Lapse {
+    /// Takes a share back, then asks with every link that was ever given.
+    pub async fn revoke(&self, id: &ShareId, file: File) -> Result<Revoked> {
+        let mut share = self.find(id)?;
+        may_be_revoked(&share)?;
+        // Also a share that failed: its object may have arrived before the answer was lost.
+        let bucket = self.bucket_of(&share).await?;
+        let mut keeps_versions = false;
+        let at = |bucket: &Bucket| {
+            Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default()
+        };
+        let how = match file {
+            File::Deleted => {
+                let mut deleted = bucket.delete(&share.key).await;
+                if matches!(&deleted, Err(error) if error.code == Code::DiskFull) {
+                    // The local store gives up what it keeps for that when it first meets a full disk.
+                    deleted = bucket.delete(&share.key).await;
+                }
+                keeps_versions = deleted?;
+                let at = at(&bucket);
+                self.history.set_revoked(&share.id, at)?;
+                share.revoked_at = Some(at);
+                "deleted"
+            }
+            File::Kept => {
+                keeps_versions |= self.move_away(&bucket, &mut share).await?;
+                share = self.find(&share.id)?;
+                "moved"
+            }
+        };
+        let (mut checked, mut refused) = (0, 0);
+        for number in 0..share.links.len() {
+            // The object is gone from there: what goes wrong now makes the rest unknown, not the revoke undone.
+            let seen = self
+                .ask_until_refused(&bucket, &mut share, number)
+                .await
+                .unwrap_or(Some(Seen::NotKnown));
+            checked += usize::from(seen.is_some());
+            refused += usize::from(seen.is_some_and(Seen::is_refusal));
+        }
+        self.keep_clock(&bucket)?;
+        self.history.note(&Revocation {
+            at: at(&bucket),
+            how: how.to_owned(),
+            profile: share.profile.clone(),
+            share: Some(share.id.to_string()),
+            name: Some(share.name.clone()),
+            label: share.label.clone(),
+            old_key: None,
+            new_key: None,
+            checked: checked as u64,
+            refused: refused as u64,
+            kept: 0,
+        })?;
+        self.changed(&share.id);
+        let state = share.state(bucket.clock().now());
+        Ok(Revoked { id: share.id, state, checked, refused, keeps_versions })
+    }
+
+    /// Takes back every share of a label that isn't yet, many at once; others aren't touched.
+    pub async fn revoke_label(
+        &self,
+        label: &str,
+        file: File,
+    ) -> Result<Vec<(ShareId, Result<Revoked>)>> {
+        let mut shares = self.history.labeled(label)?;
+        if shares.is_empty() {
+            return Err(Error::new(
+                Code::NoSuchShare,
+                format!("no share has the label «{}»", label.escape_debug()),
+                "See labels with `lapse list`.",
+            ));
+        }
+        shares.retain(|share| share.revoked_at.is_none() && may_be_revoked(share).is_ok());
+        let revoking = shares.into_iter().map(|share| async move {
+            let revoked = Box::pin(self.revoke(&share.id, file)).await;
+            (share.id, revoked)
+        });
+        Ok(stream::iter(revoking).buffered(AT_ONCE).collect().await)
+    }
+
+    /// Deletes the old versions that the bucket keeps of a share's object, after it was revoked.
+    pub async fn purge(&self, id: &ShareId) -> Result<usize> {
+        let share = self.find(id)?;
+        if share.revoked_at.is_none() || !share.is_ours() {
+            return Err(Error::new(
+                Code::NotActive,
+                format!("the share {} isn't revoked with its file", share.id),
+                format!("Revoke it first: lapse revoke {}", share.id),
+            ));
+        }
+        let bucket = self.bucket_of(&share).await?;
+        let versions = bucket.versions(&share.key).await?;
+        for version in &versions {
+            bucket.delete_version(&share.key, version).await?;
+        }
+        Ok(versions.len())
+    }
+
+    /// What was revoked so far, the oldest first: kept when objects and shares are gone. No secret is in it.
+    pub fn revocations(&self) -> Result<Vec<Revocation>> {
+        self.history.revocations()
+    }
+
+    /// Moves a share's object to a key that nobody knows. Gives whether the bucket keeps the old one as a version.
+    async fn move_away(&self, bucket: &Bucket, share: &mut Share) -> Result<bool> {
+        let begun = self.history.moving(&share.id)?;
+        let old = match begun {
+            Some(Move { key, is_copied: true, .. }) => key,
+            begun => {
+                let new = if let Some(Move { key, .. }) = begun {
+                    key
+                } else {
+                    let new = object_key(&bucket.profile().prefix, &share.name);
+                    self.history.begin_move(&share.id, &new)?;
+                    new
+                };
+                crate::point::reach("move_begun");
+                let facts = share.links.last().map(|link| &link.facts);
+                let headers = Headers {
+                    content_type: facts
+                        .and_then(|facts| facts.content_type.clone())
+                        .unwrap_or_else(|| "application/octet-stream".to_owned()),
+                    disposition: facts
+                        .and_then(|facts| facts.disposition.clone())
+                        .unwrap_or_else(|| "attachment".to_owned()),
+                };
+                let copied = bucket.copy(&share.key, &new, share.size, &headers).await;
+                let copy = match copied {
+                    Ok(copy) => copy,
+                    Err(error) if error.passes() => return Err(error),
+                    Err(error) => {
+                        bucket.delete(&new).await?;
+                        self.history.end_move(&share.id)?;
+                        return Err(error);
+                    }
+                };
+                crate::point::reach("move_copied");
+                let at =
+                    Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default();
+                self.history.moved(share, &new, &copy.etag, at).await?;
+                share.key.clone()
+            }
+        };
+        crate::point::reach("move_switched");
+        let keeps_versions = bucket.delete(&old).await?;
+        crate::point::reach("move_deleted");
+        self.history.end_move(&share.id)?;
+        Ok(keeps_versions)
+    }
+
+    /// Finishes what was cut off while objects were moved away.
+    pub(crate) async fn finish_moves(&self) -> Result<()> {
+        for Move { share, .. } in self.history.moves()? {
+            Box::pin(self.revoke(&share, File::Kept)).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask_until_refused(
+        &self,
+        bucket: &Bucket,
+        share: &mut Share,
+        number: usize,
+    ) -> Result<Option<Seen>> {
+        let mut seen = self.ask_link(bucket, share, number).await?;
+        for _ in 0..SPREADING {
+            if seen != Some(Seen::Works) {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+            seen = self.ask_link(bucket, share, number).await?;
+        }
+        Ok(seen)
+    }
+}
+
+fn may_be_revoked(share: &Share) -> Result<()> {
+    if !share.is_ours() {
+        return Err(Error::new(
+            Code::NotOurs,
+            format!(
+                "s3://{}/{} was in the bucket before it was shared, so Lapse doesn't delete it",
+                share.bucket, share.key
+            ),
+            "To end its link now, delete or move the object yourself, or rotate the key that signed it: lapse revoke --all",
+        ));
+    }
+    if share.under_way != UnderWay::No {
+        return Err(Error::new(
+            Code::NotActive,
+            format!("the share {} is still being uploaded", share.id),
+            format!("Stop that first: lapse cancel {}", share.id),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,651 @@
+//! Links that are taken back, one by one or all at once, and what is seen then.
+
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use lapse_tests::faults::Relay;
+use lapse_tests::faulty::{Ask, Faulty, Wrong};
+use lapse_tests::{Lapse, Output, Place, Server, Share, bytes, wait_for};
+use serde_json::{Value, json};
+
+const SOON: Duration = Duration::from_secs(30);
+const ALL: [&str; 5] = ["revoke", "--all", "--yes", "--json", "--stop-other-users-of-this-key"];
+
+/// A Lapse whose key may be rotated by itself.
+fn rotating(server: Server) -> Lapse {
+    let lapse = Lapse::on(server);
+    if server == Server::MiniStack {
+        let place = lapse.place();
+        let user = format!("user-of-{}", place.bucket);
+        may_rotate(place, &user, &["List", "Create", "Update", "Delete"]);
+    }
+    lapse
+}
+
+/// The emulator of IAM looks at another resource where no user is named, so this isn't of one user.
+fn may_rotate(place: &Place, user: &str, what: &[&str]) {
+    let actions = what.iter().map(|what| {
+        let plural = if *what == "List" { "s" } else { "" };
+        format!("iam:{what}AccessKey{plural}")
+    });
+    let actions: Vec<_> = actions.chain(["iam:GetAccessKeyLastUsed".to_owned()]).collect();
+    let policy = json!({
+        "Version": "2012-10-17",
+        "Statement": [{ "Effect": "Allow", "Action": actions, "Resource": ["*"] }],
+    });
+    let args =
+        json!({"UserName": user, "PolicyName": "rotate", "PolicyDocument": policy.to_string()});
+    place.root.call("iam", "put_user_policy", &args).unwrap();
+}
+
+/// The keys of the profile's user, and whether each is on; of the local store those that its host tells.
+fn user_keys(lapse: &Lapse) -> Vec<(String, bool)> {
+    let place = lapse.place();
+    let args = json!({"UserName": format!("user-of-{}", place.bucket)});
+    let listed = place.root.call("iam", "list_access_keys", &args).unwrap();
+    let keys = listed["AccessKeyMetadata"].as_array().unwrap();
+    let key =
+        |key: &Value| (key["AccessKeyId"].as_str().unwrap().to_owned(), key["Status"] == "Active");
+    keys.iter().map(key).collect()
+}
+
+fn three(lapse: &Lapse) -> Vec<Share> {
+    let share =
+        |n: u8| lapse.share(&lapse.file(format!("file {n}.txt"), format!("content {n}")), &[]);
+    (1..=3).map(share).collect()
+}
+
+fn content(n: usize) -> (String, String) {
+    (format!("content {}", n + 1), format!("file {}.txt", n + 1))
+}
+
+fn opens(share: &Share, n: usize) {
+    let (content, name) = content(n);
+    share.link.get().assert_gives(content.as_bytes(), &name);
+}
+
+/// `revoke --all` in the background, held for a while at a point.
+fn held_at(lapse: &Lapse, point: &str, milliseconds: u32) -> Child {
+    lapse
+        .command(ALL)
+        .env("FAILPOINTS", format!("{point}=sleep({milliseconds})"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Whether a plan came so far.
+fn step_is(lapse: &Lapse, step: &str) -> bool {
+    let sql = format!("SELECT count(*) FROM rotations WHERE step = '{step}'");
+    let database = lapse.home().join("lapse.db");
+    let mut python = std::process::Command::new(lapse_tests::rig::python());
+    let script = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchone()[0])";
+    let counted = Output::of(python.args(["-c", script]).arg(database).arg(sql));
+    counted.stdout.trim() == "1"
+}
+
+fn wait_for_step(lapse: &Lapse, step: &str) {
+    wait_for("the step", SOON, || step_is(lapse, step).then_some(()));
+}
+
+fn steps(output: &Output) -> Vec<String> {
+    let steps = output.lines().into_iter();
+    steps.filter_map(|line| line["step"].as_str().map(str::to_owned)).collect()
+}
+
+on_every_server! {
+    fn all_links_end_and_those_that_are_kept_get_new_ones(server: Server) {
+        let lapse = rotating(server);
+        let shares = three(&lapse);
+        (0..3).for_each(|n| opens(&shares[n], n));
+        let words = [&ALL[..], &["--keep", &shares[1].id]].concat();
+        let output = lapse.run(words).success();
+        let mut expected = vec!["made", "stored", "works", "signed", "off", "asked"];
+        if server == Server::LocalStore {
+            expected.push("deleted");
+        }
+        assert_eq!(steps(&output), expected, "{output:#?}");
+        let lines = output.lines();
+        assert_eq!(lines[lines.len() - 1], json!({"checked": 2, "refused": 2, "kept": 1}));
+        let kept = Share::of(lines[lines.len() - 2].clone());
+        for share in &shares {
+            share.link.get().assert_refused();
+        }
+        opens(&kept, 1);
+        assert_eq!(kept.id, shares[1].id);
+        // Up to the same end.
+        assert!((kept.expires_at() - shares[1].expires_at()).as_secs().abs() <= 1);
+        assert_eq!(lapse.run(["link", &kept.id, "--no-copy"]).success().stdout.trim(), kept.link.0);
+        let states: Vec<_> = shares.iter().map(|share| lapse.state(&share.id)).collect();
+        assert_eq!(states, ["revoked", "active", "revoked"]);
+        let states: Vec<_> = shares.iter().map(|share| lapse.checked_state(&share.id)).collect();
+        if server == Server::LocalStore {
+            assert_eq!(states, ["revoked", "active", "revoked"]);
+        }
+        // The uploader goes on; the files are there.
+        opens(&lapse.share(&lapse.file("file 1.txt", "content 1"), &[]), 0);
+        assert_eq!(lapse.keys().len(), 4);
+        let history = lapse.run(["history", "--json"]).success();
+        let told = history.json();
+        assert_eq!(
+            [&told["how"], &told["checked"], &told["refused"], &told["kept"]],
+            [&json!("key_rotated"), &json!(2), &json!(2), &json!(1)]
+        );
+        assert!(!history.stdout.contains("Signature"));
+    }
+
+    fn killed_at_any_step_a_rotation_is_undone_or_finished(server: Server) {
+        let points = [
+            "planned", "created", "made", "stored", "works", "signed", "switched", "switched_off",
+            "off", "asked", "deleted",
+        ];
+        for point in points {
+            if point == "deleted" && server != Server::LocalStore {
+                continue;
+            }
+            let lapse = rotating(server);
+            let shares = three(&lapse);
+            let words = [&ALL[..], &["--keep", &shares[1].id]].concat();
+            let killed = lapse
+                .command(words)
+                .env("FAILPOINTS", format!("rotate_{point}=return"))
+                .output()
+                .unwrap();
+            assert_eq!(killed.status.code(), None, "{point}: not killed");
+            // The next start.
+            let told = lapse.run(["list"]).success();
+            let is_undone = ["planned", "created", "made", "stored", "works"].contains(&point);
+            assert_eq!(told.stderr.contains("is finished"), !is_undone, "{point}: {told:#?}");
+            for (n, share) in shares.iter().enumerate() {
+                if is_undone {
+                    opens(share, n);
+                    assert_eq!(lapse.state(&share.id), "active", "{point}");
+                } else {
+                    share.link.get().assert_refused();
+                    let state = if n == 1 { "active" } else { "revoked" };
+                    assert_eq!(lapse.state(&share.id), state, "{point}");
+                }
+            }
+            let link = lapse.run(["link", &shares[1].id, "--no-copy", "--json"]).success().json();
+            opens(&Share::of(link), 1);
+            opens(&lapse.share(&lapse.file("file 3.txt", "content 3"), &[]), 2);
+            if server != Server::LocalStore {
+                let on = user_keys(&lapse).iter().filter(|(_, on)| *on).count();
+                assert_eq!(on, 1, "{point}: {:?}", user_keys(&lapse));
+                let all = if is_undone { 1 } else { 2 };
+                assert_eq!(user_keys(&lapse).len(), all, "{point}: {:?}", user_keys(&lapse));
+            }
+            // And once more, whole.
+            let output = lapse.run(ALL).success();
+            let last = output.lines().pop().unwrap();
+            assert_eq!(last["checked"], last["refused"], "{point}: {output:#?}");
+        }
+    }
+
+    fn an_upload_under_way_goes_on_with_the_new_key(server: Server) {
+        let lapse = rotating(server);
+        let shares = three(&lapse);
+        std::fs::write(
+            lapse.home().join("config.toml"),
+            std::fs::read_to_string(lapse.home().join("config.toml")).unwrap_or_default()
+                .lines().fold("upload_limit = 8388608\n".to_owned(), |all, line| all + line + "\n"),
+        ).unwrap();
+        let content = bytes(40 << 20);
+        let file = lapse.file("large.bin", &content);
+        let out = tempfile::tempfile().unwrap();
+        let mut child = lapse
+            .command(["share", "--json", "--no-copy"])
+            .arg(&file)
+            .stdout(out.try_clone().unwrap())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_for("some of it arrived", SOON, || {
+            let uploads = lapse.run(["uploads", "--json"]).success().lines();
+            (uploads.first()?["arrived"].as_u64()? > 0).then_some(())
+        });
+        lapse.run(ALL).success();
+        shares[0].link.get().assert_refused();
+        assert!(child.wait().unwrap().success());
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut { let mut out = out; std::io::Seek::rewind(&mut out).unwrap(); out }, &mut text).unwrap();
+        let share = Share::of(serde_json::from_str(&text).unwrap());
+        share.link.get().assert_gives(&content, "large.bin");
+        assert_eq!(lapse.state(&share.id), "active");
+    }
+
+    fn a_file_can_be_kept_while_its_links_end(server: Server) {
+        let lapse = Lapse::on(server);
+        // Of one copy, and of several parts.
+        for size in [5, 40 << 20] {
+            let content = bytes(size);
+            for point in ["", "move_begun", "move_copied", "move_switched", "move_deleted"] {
+                let share = lapse.share(&lapse.file("kept.bin", &content), &[]);
+                let (_, old) = share.link.object();
+                let words = ["revoke", &share.id, "--keep-file", "--json"];
+                if point.is_empty() {
+                    let done = lapse.run(words).success().json();
+                    assert_eq!(
+                        [&done["state"], &done["checked"], &done["refused"]],
+                        [&json!("revoked"), &json!(1), &json!(1)]
+                    );
+                } else {
+                    let killed =
+                        lapse.command(words).env("FAILPOINTS", format!("{point}=return")).output();
+                    assert_eq!(killed.unwrap().status.code(), None, "{point}: not killed");
+                    lapse.run(["list"]).success();
+                }
+                share.link.get().assert_refused();
+                assert_eq!(lapse.state(&share.id), "revoked", "{point}");
+                let keys = lapse.keys();
+                assert!(keys.len() == 1 && keys[0] != old && keys[0].ends_with("kept.bin"), "{keys:?}");
+                let read = lapse.s3("head_object", json!({"Key": keys[0]})).unwrap();
+                assert_eq!(read["ContentLength"], size);
+                lapse.run(["revoke", &share.id]).success();
+                assert!(lapse.keys().is_empty());
+            }
+        }
+    }
+
+    fn the_shares_of_a_label_end_and_no_other(server: Server) {
+        let lapse = Lapse::on(server);
+        let of = |n: usize, label: &[&str]| {
+            let (content, name) = content(n);
+            lapse.share(&lapse.file(name, content), label)
+        };
+        let (one, two) = (of(0, &["--label", "client X"]), of(1, &["--label", "client X"]));
+        let (other, none) = (of(2, &["--label", "client Y"]), of(0, &[]));
+        let done = lapse.run(["revoke", "--label", "client X", "--json"]).success().lines();
+        assert_eq!(done.len(), 2);
+        assert!(done.iter().all(|done| done["state"] == "revoked" && done["refused"] == 1));
+        one.link.get().assert_refused();
+        two.link.get().assert_refused();
+        opens(&other, 2);
+        opens(&none, 0);
+        let audit = lapse.run(["history", "--json"]).success().lines();
+        assert!(audit.iter().all(|done| done["label"] == "client X" && done["how"] == "deleted"));
+        let unknown = lapse.run(["revoke", "--label", "client Z", "--json"]);
+        assert_eq!((unknown.code, unknown.error_code()), (Some(1), "no_such_share".to_owned()));
+    }
+}
+
+#[test]
+fn a_key_that_others_may_use_is_rotated_only_when_that_is_said_and_can_be_restored() {
+    for server in [Server::SeaweedFs, Server::MiniStack] {
+        let lapse = rotating(server);
+        let shares = three(&lapse);
+        let before = user_keys(&lapse);
+        let refused = lapse.run(["revoke", "--all", "--yes", "--json"]);
+        assert_eq!((refused.code, refused.error_code()), (Some(1), "key_in_use".to_owned()));
+        assert!(refused.error()["message"].as_str().unwrap().contains(&before[0].0));
+        assert_eq!(user_keys(&lapse), before);
+        let asked = lapse.run(["revoke", "--all", "--json"]);
+        assert_eq!(asked.code, Some(2));
+        opens(&shares[0], 0);
+        lapse.run(ALL).success();
+        assert!(user_keys(&lapse).contains(&(before[0].0.clone(), false)));
+        shares[0].link.get().assert_refused();
+        lapse.run(["profile", "restore-key"]).success();
+        assert!(user_keys(&lapse).iter().all(|(_, on)| *on));
+        opens(&shares[0], 0);
+        assert_eq!(lapse.checked_state(&shares[0].id), "active");
+        assert_eq!(lapse.run(["profile", "restore-key", "--json"]).error_code(), "no_such_key");
+    }
+}
+
+#[test]
+fn a_right_that_is_missing_is_named_and_nothing_changes() {
+    let lapse = Lapse::on(Server::MiniStack);
+    let shares = three(&lapse);
+    let refused = lapse.run(ALL);
+    assert_eq!((refused.code, refused.error_code()), (Some(1), "access_denied".to_owned()));
+    assert!(refused.stderr.contains("iam:ListAccessKeys"), "{refused:#?}");
+    let place = lapse.place();
+    may_rotate(place, &format!("user-of-{}", place.bucket), &["List"]);
+    let refused = lapse.run(ALL);
+    assert_eq!((refused.code, refused.error_code()), (Some(1), "access_denied".to_owned()));
+    let error = refused.error();
+    assert!(error["message"].as_str().unwrap().contains("iam:CreateAccessKey"), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("iam:UpdateAccessKey"), "{error}");
+    opens(&shares[0], 0);
+    assert_eq!(lapse.state(&shares[0].id), "active");
+}
+
+#[test]
+fn a_keychain_that_is_locked_meanwhile_leaves_everything_as_it_was() {
+    for server in [Server::SeaweedFs, Server::MiniStack] {
+        let mut lapse = rotating(server);
+        let shares = three(&lapse);
+        let before = user_keys(&lapse);
+        let mut child = held_at(&lapse, "rotate_made", 4000);
+        wait_for_step(&lapse, "made");
+        lapse.keyring().ask("lock");
+        assert_eq!(child.wait().unwrap().code(), Some(1));
+        lapse.keyring().ask("unlock");
+        lapse.run(["list"]).success();
+        assert_eq!(user_keys(&lapse), before);
+        opens(&shares[0], 0);
+        opens(&lapse.share(&lapse.file("file 1.txt", "content 1"), &[]), 0);
+    }
+}
+
+/// A Lapse whose way to its bucket does wrong what it is told to.
+fn through(server: Server) -> (Lapse, Faulty) {
+    let mut lapse = Lapse::with_keychain("present");
+    let place = server.place();
+    if server == Server::MiniStack {
+        may_rotate(
+            &place,
+            &format!("user-of-{}", place.bucket),
+            &["List", "Create", "Update", "Delete"],
+        );
+    }
+    let way = Faulty::before(&place.user.endpoint);
+    let mut user = place.clone();
+    user.user.endpoint = way.url();
+    lapse.add_profile("test", &user).success();
+    lapse.keep_place(place);
+    (lapse, way)
+}
+
+const OFF: Wrong = Wrong::Refuse("403 Forbidden", "InvalidAccessKeyId");
+
+#[test]
+fn a_new_key_that_never_works_is_taken_away_again() {
+    for server in [Server::SeaweedFs, Server::MiniStack] {
+        let (lapse, way) = through(server);
+        let shares = three(&lapse);
+        let before = user_keys(&lapse);
+        let mut child = held_at(&lapse, "rotate_stored", 3000);
+        wait_for_step(&lapse, "made");
+        std::thread::sleep(Duration::from_secs(1));
+        way.do_wrong(Ask::Other, std::iter::repeat_n(OFF, 500));
+        assert_eq!(child.wait().unwrap().code(), Some(1));
+        way.do_wrong(Ask::Other, []);
+        lapse.run(["list"]).success();
+        assert_eq!(user_keys(&lapse), before);
+        opens(&shares[0], 0);
+        assert_eq!(lapse.checked_state(&shares[0].id), "active");
+    }
+}
+
+#[test]
+fn a_key_whose_answer_was_lost_is_found_and_taken_away() {
+    let (lapse, way) = through(Server::MiniStack);
+    let shares = three(&lapse);
+    let before = user_keys(&lapse);
+    let mut child = held_at(&lapse, "rotate_planned", 2000);
+    wait_for_step(&lapse, "planned");
+    way.do_wrong(Ask::Other, [Wrong::LoseAnswer]);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(user_keys(&lapse), before);
+    opens(&shares[0], 0);
+}
+
+#[test]
+fn a_full_set_of_keys_is_told_with_the_other_ones_last_use_and_one_goes_only_when_that_is_said() {
+    let (lapse, way) = through(Server::MiniStack);
+    let user = json!({"UserName": format!("user-of-{}", lapse.place().bucket)});
+    lapse.place().root.call("iam", "create_access_key", &user).unwrap();
+    let shares = three(&lapse);
+    let other = user_keys(&lapse)[1].0.clone();
+    let out = tempfile::tempfile().unwrap();
+    let mut child = lapse
+        .command(ALL)
+        .env("FAILPOINTS", "rotate_planned=sleep(2000)")
+        .stdout(Stdio::null())
+        .stderr(out.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    wait_for_step(&lapse, "planned");
+    way.do_wrong(Ask::Other, [Wrong::Refuse("409 Conflict", "LimitExceeded")]);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let mut text = String::new();
+    let mut out = out;
+    std::io::Seek::rewind(&mut out).unwrap();
+    std::io::Read::read_to_string(&mut out, &mut text).unwrap();
+    assert!(text.contains("too_many_keys") && text.contains(&other), "{text}");
+    assert!(text.contains("--delete-key"), "{text}");
+    assert_eq!(user_keys(&lapse).len(), 2);
+    opens(&shares[0], 0);
+    lapse.run([&ALL[..], &["--delete-key", &other]].concat()).success();
+    assert!(user_keys(&lapse).iter().all(|(key, _)| *key != other));
+    shares[0].link.get().assert_refused();
+}
+
+#[test]
+fn only_refusals_of_the_storage_are_counted() {
+    for server in [Server::SeaweedFs, Server::MiniStack] {
+        let (lapse, way) = through(server);
+        three(&lapse);
+        // A burst of these passes: it is asked again.
+        let mut child = held_at(&lapse, "rotate_off", 1500);
+        wait_for_step(&lapse, "off");
+        way.do_wrong(
+            Ask::Other,
+            std::iter::repeat_n(Wrong::Refuse("503 Service Unavailable", "SlowDown"), 12),
+        );
+        assert!(child.wait().unwrap().success());
+        way.do_wrong(Ask::Other, []);
+        for (status, code) in [
+            ("503 Service Unavailable", "SlowDown"),
+            ("302 Found\r\nlocation: http://127.0.0.1:9/", "Found"),
+            ("200 OK", "Portal"),
+            ("403 Forbidden", "RequestTimeTooSkewed"),
+        ] {
+            let share = lapse.share(&lapse.file("file 1.txt", "content 1"), &[]);
+            let out = tempfile::tempfile().unwrap();
+            let mut child = lapse
+                .command(ALL)
+                .env("FAILPOINTS", "rotate_off=sleep(2500)")
+                .stdout(out.try_clone().unwrap())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            wait_for_step(&lapse, "off");
+            way.do_wrong(Ask::Other, std::iter::repeat_n(Wrong::Refuse(status, code), 2000));
+            assert_eq!(child.wait().unwrap().code(), Some(1), "{status}");
+            way.do_wrong(Ask::Other, []);
+            let mut text = String::new();
+            let mut out = out;
+            std::io::Seek::rewind(&mut out).unwrap();
+            std::io::Read::read_to_string(&mut out, &mut text).unwrap();
+            let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+            assert_eq!(last, json!({"checked": 1, "refused": 0, "kept": 0}), "{status}");
+            // The next start asks again, and sees it.
+            let told = lapse.run(["list"]).success();
+            assert!(told.stderr.contains("1 of 1 link now refuses"), "{told:#?}");
+            assert_eq!(lapse.state(&share.id), "revoked");
+        }
+    }
+}
+
+#[test]
+fn of_two_that_rotate_at_once_one_does() {
+    let lapse = rotating(Server::SeaweedFs);
+    three(&lapse);
+    let mut child = held_at(&lapse, "rotate_made", 2000);
+    wait_for_step(&lapse, "made");
+    let second = lapse.run(ALL);
+    assert_eq!((second.code, second.error_code()), (Some(1), "rotating".to_owned()));
+    assert!(child.wait().unwrap().success());
+    assert_eq!(user_keys(&lapse).iter().filter(|(_, on)| *on).count(), 1);
+}
+
+#[test]
+fn a_server_that_stops_midway_is_gone_on_with_later() {
+    let mut lapse = Lapse::with_keychain("present");
+    let place = Server::SeaweedFs.place();
+    let mut relay = Relay::before(&place.user.endpoint);
+    let mut user = place.clone();
+    user.user.endpoint = relay.url();
+    lapse.add_profile("test", &user).success();
+    lapse.keep_place(place);
+    let shares = three(&lapse);
+    let mut child = held_at(&lapse, "rotate_signed", 2000);
+    wait_for_step(&lapse, "signed");
+    relay.cut();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let told = lapse.run(["list"]).success();
+    assert!(told.stderr.contains("isn't finished"), "{told:#?}");
+    assert_eq!(lapse.state(&shares[0].id), "unreachable");
+    relay.mend();
+    let told = lapse.run(["list"]).success();
+    assert!(told.stderr.contains("3 of 3 links now refuse"), "{told:#?}");
+    assert_eq!(lapse.state(&shares[0].id), "revoked");
+}
+
+#[test]
+fn a_hundred_links_are_kept() {
+    let lapse = rotating(Server::SeaweedFs);
+    let files: Vec<_> =
+        (0..100).map(|n| lapse.file(format!("{n:03}.txt"), format!("{n}"))).collect();
+    let mut words = vec!["share".into(), "--no-copy".into(), "--json".into()];
+    words.extend(files.iter().map(|file| file.clone().into_os_string()));
+    let shares: Vec<Share> =
+        lapse.run(words).success().lines().into_iter().map(Share::of).collect();
+    let mut words: Vec<&str> = [&ALL[..], &["--keep"]].concat();
+    words.extend(shares.iter().map(|share| share.id.as_str()));
+    let output = lapse.run(words).success();
+    let kept: Vec<Share> =
+        output.lines().into_iter().filter(|line| line["url"].is_string()).map(Share::of).collect();
+    assert_eq!(kept.len(), 100);
+    assert_eq!(output.lines().pop().unwrap(), json!({"checked": 0, "refused": 0, "kept": 100}));
+    for share in kept.iter().step_by(25) {
+        assert_eq!(share.link.get().status, 200);
+    }
+    shares[7].link.get().assert_refused();
+}
+
+#[test]
+fn links_end_in_a_bucket_that_keeps_versions_and_these_are_removed_when_that_is_wanted() {
+    for server in [Server::SeaweedFs, Server::MiniStack] {
+        let lapse = Lapse::on(server);
+        let on = json!({"VersioningConfiguration": {"Status": "Enabled"}});
+        lapse.s3("put_bucket_versioning", on).unwrap();
+        let shares = three(&lapse);
+        let done = lapse.run(["revoke", &shares[0].id, "--json"]).success().json();
+        assert_eq!(
+            (&done["refused"], &done["keeps_versions"]),
+            (&json!(1), &json!(true)),
+            "{done}"
+        );
+        shares[0].link.get().assert_refused();
+        let versions = || {
+            let listed = lapse.s3("list_object_versions", json!({})).unwrap();
+            listed["Versions"].as_array().map_or(0, Vec::len)
+        };
+        assert_eq!(versions(), 3);
+        let done =
+            lapse.run(["revoke", &shares[0].id, "--old-versions", "--json"]).success().json();
+        assert_eq!(done["versions_deleted"], 2, "{done}");
+        assert_eq!(versions(), 2);
+        let early = lapse.run(["revoke", &shares[1].id, "--old-versions", "--json"]);
+        assert_eq!(early.error_code(), "not_active");
+        opens(&shares[1], 1);
+    }
+}
+
+#[test]
+fn where_only_a_person_can_switch_keys_the_new_one_is_tried_and_the_old_ones_end_is_seen() {
+    let mut lapse = Lapse::with_keychain("present");
+    let mut place = Server::SeaweedFs.place();
+    // By its table that one has no keys' API.
+    place.server = Server::SeaweedFs;
+    let user = format!("user-of-{}", place.bucket);
+    let added = lapse.run_with(
+        [
+            "profile",
+            "add",
+            "test",
+            "--provider",
+            "minio",
+            "--endpoint",
+            &place.user.endpoint,
+            "--bucket",
+            &place.bucket,
+            "--path-style",
+            "--access-key",
+            &place.user.access_key,
+            "--secret-stdin",
+        ],
+        place.user.secret_key.as_bytes(),
+    );
+    added.success();
+    let old_key = place.user.access_key.clone();
+    let root = place.root.clone();
+    lapse.keep_place(place);
+    let shares = three(&lapse);
+    let guided = lapse.run(ALL);
+    assert_eq!(guided.error_code(), "by_hand");
+    assert!(guided.error()["hint"].as_str().unwrap().contains("--new-key"));
+    let iam = |call: &str, mut args: Value| {
+        args["UserName"] = json!(user);
+        root.call("iam", call, &args).unwrap()
+    };
+    let made = iam("create_access_key", json!({}))["AccessKey"].take();
+    let (id, secret) =
+        (made["AccessKeyId"].as_str().unwrap(), made["SecretAccessKey"].as_str().unwrap());
+    let words = [&ALL[..], &["--new-key", id, "--secret-stdin", "--keep", &shares[1].id]].concat();
+    // A wrong paste changes nothing.
+    let wrong = lapse.run_with(&words, b"not the secret at all");
+    assert_eq!(wrong.code, Some(1), "{wrong:#?}");
+    opens(&shares[0], 0);
+    assert_eq!(lapse.checked_state(&shares[0].id), "active");
+    // The person switches the old one off only later: until then it isn't called done.
+    let early = lapse.run_with(&words, secret.as_bytes());
+    assert_eq!(early.code, Some(1), "{early:#?}");
+    assert_eq!(steps(&early)[..4], ["stored", "works", "signed", "by_hand"]);
+    assert_eq!(early.lines().pop().unwrap(), json!({"checked": 2, "refused": 0, "kept": 1}));
+    assert_eq!(lapse.state(&shares[0].id), "active");
+    iam("update_access_key", json!({"AccessKeyId": old_key, "Status": "Inactive"}));
+    let told = lapse.run(["list"]).success();
+    assert!(told.stderr.contains("2 of 2 links now refuse"), "{told:#?}");
+    assert_eq!(lapse.state(&shares[0].id), "revoked");
+    let link = lapse.run(["link", &shares[1].id, "--no-copy", "--json"]).success().json();
+    opens(&Share::of(link), 1);
+}
+
+#[test]
+fn a_signer_of_its_own_may_only_read_and_its_rotation_stops_nothing_else() {
+    for server in [Server::SeaweedFs, Server::MiniStack] {
+        let lapse = Lapse::on(server);
+        let before = three(&lapse);
+        let root = lapse.place().root.clone();
+        let words = [
+            "profile",
+            "signer",
+            "create",
+            "--admin-access-key",
+            &root.access_key,
+            "--secret-stdin",
+            "--json",
+        ];
+        let wrong = lapse.run_with(words, b"wrong secret");
+        if server == Server::SeaweedFs {
+            assert_eq!(wrong.code, Some(1), "{wrong:#?}");
+        }
+        let made = lapse.run_with(words, root.secret_key.as_bytes());
+        let made = if wrong.code == Some(0) { wrong.json() } else { made.success().json() };
+        let access_key = made["access_key"].as_str().unwrap();
+        let share = lapse.share(&lapse.file("file 1.txt", "content 1"), &[]);
+        opens(&share, 0);
+        assert!(share.link.parameter("X-Amz-Credential").unwrap().starts_with(access_key));
+        assert_eq!(lapse.secrets_in_keychain(&root.secret_key), 0);
+        // No yes is needed: nothing else uses it.
+        let output = lapse.run(["revoke", "--all", "--yes", "--json"]).success();
+        assert_eq!(output.lines().pop().unwrap(), json!({"checked": 1, "refused": 1, "kept": 0}));
+        assert_eq!(steps(&output).last().unwrap(), "deleted");
+        share.link.get().assert_refused();
+        // Those by the uploader's key stay, and the uploader goes on.
+        opens(&before[0], 0);
+        assert!(user_keys(&lapse).iter().all(|(_, on)| *on));
+        let again = lapse.share(&lapse.file("file 2.txt", "content 2"), &[]);
+        opens(&again, 1);
+        lapse.run(["revoke", "--all", "--yes", "--json"]).success();
+        again.link.get().assert_refused();
+        let second = lapse.run_with(words, root.secret_key.as_bytes());
+        assert_eq!(second.error_code(), "profile_exists");
+    }
+}

@@ -191,6 +191,7 @@ const LOOK: Duration = Duration::from_secs(10);
 pub(crate) async fn go_on(app: AppHandle) {
     let shell = app.state::<Shell>();
     loop {
+        finish_revokes(&app).await;
         let unfinished = shell.lapse().ok().and_then(|lapse| lapse.unfinished().ok());
         for upload in unfinished.into_iter().flatten() {
             let id = upload.share.id.clone();
@@ -210,6 +211,16 @@ pub(crate) async fn go_on(app: AppHandle) {
             }
         }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Finishes or undoes revokes that were cut off, of an earlier start or of a storage that was away.
+async fn finish_revokes(app: &AppHandle) {
+    let Ok(lapse) = app.state::<Shell>().lapse() else { return };
+    match Box::pin(lapse.finish_revokes()).await {
+        Ok(finished) if finished.is_empty() => {}
+        Ok(_) => change(app, Change::List),
+        Err(error) => tracing::info!(code = error.code.as_str(), "a revoke waits to be finished"),
     }
 }
 

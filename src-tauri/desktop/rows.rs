@@ -3,10 +3,13 @@
 use jiff::Timestamp;
 use lapse_core::profile;
 use lapse_core::profile::{CleanUp, SignIn};
+use lapse_core::rotation::{AllLinks, AllRevoked, RotationStep};
 use lapse_core::share::{Known, Reach, State, Unreachable};
 use lapse_core::storage::probe;
 use lapse_core::storage::provider::{self, Rotation};
 
+use crate::commands::Answer;
+use crate::shell::Shell;
 use crate::wire;
 
 /// Milliseconds since 1970.
@@ -47,6 +50,59 @@ impl From<&Known> for wire::Share {
             has_file: share.file().is_some(),
             revocable: share.is_ours(),
             other_links: count(known.live_links).saturating_sub(1),
+        }
+    }
+}
+
+impl wire::AllLinks {
+    pub(crate) fn of(shell: &Shell, plan: AllLinks) -> Answer<Self> {
+        let shares =
+            plan.shares.iter().map(|share| shell.row(&share.id)).collect::<Answer<Vec<_>>>()?;
+        let (last_used, last_service) = match plan.last_use {
+            Some(used) => (Some(millis(used.at)), used.service),
+            None => (None, None),
+        };
+        Ok(Self {
+            access_key: plan.access_key,
+            shares,
+            others: count(plan.others),
+            is_own: plan.is_own,
+            last_used,
+            last_service,
+            by_hand: plan.by_hand,
+        })
+    }
+}
+
+impl wire::AllRevoked {
+    pub(crate) fn of(shell: &Shell, revoked: &AllRevoked) -> Answer<Self> {
+        let kept = revoked.kept.iter().map(|shared| shell.row(&shared.share.id));
+        Ok(Self {
+            checked: count(revoked.checked),
+            refused: count(revoked.refused),
+            kept: kept.collect::<Answer<_>>()?,
+            old_key: revoked.old_key.clone(),
+            is_deleted: revoked.is_deleted,
+        })
+    }
+}
+
+impl From<&RotationStep> for wire::RotationStep {
+    fn from(step: &RotationStep) -> Self {
+        match step {
+            RotationStep::Made { .. } => Self::Made,
+            RotationStep::Stored => Self::Stored,
+            RotationStep::Works => Self::Works,
+            RotationStep::Signed { kept } => Self::Signed { kept: count(*kept) },
+            RotationStep::Off { .. } => Self::Off,
+            RotationStep::ByHand { access_key } => Self::ByHand { access_key: access_key.clone() },
+            RotationStep::Asked { checked, refused, again } => Self::Asked {
+                checked: count(*checked),
+                refused: count(*refused),
+                again_in: again.map(|again| again.as_secs_f64() * 1000.0),
+            },
+            RotationStep::Deleted => Self::Deleted,
+            RotationStep::Left { access_keys } => Self::Left { access_keys: access_keys.clone() },
         }
     }
 }

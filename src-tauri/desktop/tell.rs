@@ -15,7 +15,7 @@ use crate::commands::preferences;
 use crate::rows::bytes;
 use crate::shell::{self, Shell};
 use crate::window;
-use crate::wire::{Change, Failure, Progress};
+use crate::wire::{Change, Failure, Progress, RotationStep};
 
 /// Ten times a second is enough for any eye.
 const PULSE: Duration = Duration::from_millis(100);
@@ -31,6 +31,7 @@ enum Told {
     Sent { id: ShareId, sent: u64 },
     Ended(ShareId),
     Changed(ShareId),
+    Rotated(RotationStep),
 }
 
 /// Core's sink: takes each event without waiting.
@@ -92,6 +93,7 @@ impl Sink for Bridge {
             Event::UploadProgress { id, sent } => Told::Sent { id: id.clone(), sent },
             Event::UploadEnded { id } => Told::Ended(id.clone()),
             Event::Changed(id) => Told::Changed(id.clone()),
+            Event::Rotation(step) => Told::Rotated(step.into()),
             // What a row says itself (where its link works, why it ends early) isn't said twice.
             Event::Notice { id, text, by_share: false, .. } => {
                 let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
@@ -178,6 +180,7 @@ pub(crate) async fn run(app: AppHandle, Heard(mut heard): Heard) {
                 Told::Changed(id) => {
                     changed.insert(id);
                 }
+                Told::Rotated(step) => change(&app, Change::Rotated { step }),
             }
         }
         let shell = app.state::<Shell>();

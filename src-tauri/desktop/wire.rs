@@ -142,6 +142,89 @@ pub struct Revoked {
     pub refused: u32,
 }
 
+/// What switching off the key that signs a profile's links would do.
+#[derive(Debug, Clone, Serialize, TS)]
+pub struct AllLinks {
+    /// The access key: not a secret.
+    pub access_key: String,
+    /// The shares whose links end, the newest first.
+    pub shares: Vec<Share>,
+    /// Links of the profile by earlier keys, which stay.
+    pub others: u32,
+    /// Whether Lapse made the key, so that no other program uses it.
+    pub is_own: bool,
+    /// When the key was last used, where that is told.
+    pub last_used: Option<f64>,
+    /// What for: `s3`, `iam`, …
+    pub last_service: Option<String>,
+    /// Whether only a person can make the new key and switch the old one off.
+    pub by_hand: bool,
+}
+
+/// An access key that the person types in.
+#[derive(Deserialize, TS)]
+pub struct NewKey {
+    /// Its id.
+    pub access_key: String,
+    /// Its secret.
+    pub secret: String,
+}
+
+/// What a rotation has just done.
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum RotationStep {
+    /// A new key was made.
+    Made,
+    /// Its secret is kept.
+    Stored,
+    /// The storage accepts it.
+    Works,
+    /// It signs from now on.
+    Signed {
+        /// Links that were signed again.
+        kept: u32,
+    },
+    /// The old key is switched off.
+    Off,
+    /// The person must switch this key off now, at the provider's site.
+    ByHand {
+        /// Its id.
+        access_key: String,
+    },
+    /// The storage was asked with the old links.
+    Asked {
+        /// How many.
+        checked: u32,
+        /// Those that it surely refuses.
+        refused: u32,
+        /// In how many milliseconds those that it doesn't are asked again; `None`: not any more for now.
+        again_in: Option<f64>,
+    },
+    /// The old key is deleted.
+    Deleted,
+    /// Keys that may be left of a rotation that was cut off.
+    Left {
+        /// Their ids.
+        access_keys: Vec<String>,
+    },
+}
+
+/// What a rotation came to.
+#[derive(Debug, Clone, Serialize, TS)]
+pub struct AllRevoked {
+    /// Old links that the storage was asked about.
+    pub checked: u32,
+    /// Those that it surely refuses.
+    pub refused: u32,
+    /// The shares with new links.
+    pub kept: Vec<Share>,
+    /// The key that was switched off.
+    pub old_key: String,
+    /// Whether it is deleted; if not, it can be switched on again for 7 days.
+    pub is_deleted: bool,
+}
+
 /// How far an upload is.
 #[derive(Debug, Clone, Serialize, TS)]
 pub struct Progress {
@@ -214,6 +297,11 @@ pub enum Change {
         failure: Failure,
         /// Whether the window is out of sight.
         hidden: bool,
+    },
+    /// A step of a rotation is done.
+    Rotated {
+        /// Which.
+        step: RotationStep,
     },
     /// Profiles, preferences or the store changed: ask for them again.
     Settings,
@@ -368,8 +456,12 @@ pub struct Profile {
     pub checked_at: Option<f64>,
     /// Whether that check found something that links can't do without.
     pub failing: bool,
-    /// The access key's id, where it signs with one.
+    /// The access key's id, where it signs in with one.
     pub access_key: Option<String>,
+    /// The access key of the user that Lapse made to sign its links.
+    pub signer: Option<String>,
+    /// Whether all its links can be revoked from here: `here`, or `by_hand` with a key that the person makes.
+    pub rotation: String,
 }
 
 /// One line of a storage check.

@@ -154,6 +154,94 @@ checked: number,
  */
 refused: number, };
 
+export type AllLinks = { 
+/**
+ * The access key: not a secret.
+ */
+access_key: string, 
+/**
+ * The shares whose links end, the newest first.
+ */
+shares: Array<Share>, 
+/**
+ * Links of the profile by earlier keys, which stay.
+ */
+others: number, 
+/**
+ * Whether Lapse made the key, so that no other program uses it.
+ */
+is_own: boolean, 
+/**
+ * When the key was last used, where that is told.
+ */
+last_used: number | null, 
+/**
+ * What for: `s3`, `iam`, …
+ */
+last_service: string | null, 
+/**
+ * Whether only a person can make the new key and switch the old one off.
+ */
+by_hand: boolean, };
+
+export type NewKey = { 
+/**
+ * Its id.
+ */
+access_key: string, 
+/**
+ * Its secret.
+ */
+secret: string, };
+
+export type RotationStep = { "is": "made" } | { "is": "stored" } | { "is": "works" } | { "is": "signed", 
+/**
+ * Links that were signed again.
+ */
+kept: number, } | { "is": "off" } | { "is": "by_hand", 
+/**
+ * Its id.
+ */
+access_key: string, } | { "is": "asked", 
+/**
+ * How many.
+ */
+checked: number, 
+/**
+ * Those that it surely refuses.
+ */
+refused: number, 
+/**
+ * In how many milliseconds those that it doesn't are asked again; `None`: not any more for now.
+ */
+again_in: number | null, } | { "is": "deleted" } | { "is": "left", 
+/**
+ * Their ids.
+ */
+access_keys: Array<string>, };
+
+export type AllRevoked = { 
+/**
+ * Old links that the storage was asked about.
+ */
+checked: number, 
+/**
+ * Those that it surely refuses.
+ */
+refused: number, 
+/**
+ * The shares with new links.
+ */
+kept: Array<Share>, 
+/**
+ * The key that was switched off.
+ */
+old_key: string, 
+/**
+ * Whether it is deleted; if not, it can be switched on again for 7 days.
+ */
+is_deleted: boolean, };
+
 export type Progress = { 
 /**
  * The share.
@@ -240,7 +328,11 @@ failure: Failure,
 /**
  * Whether the window is out of sight.
  */
-hidden: boolean, } | { "is": "settings" } | { "is": "open", 
+hidden: boolean, } | { "is": "rotated", 
+/**
+ * Which.
+ */
+step: RotationStep, } | { "is": "settings" } | { "is": "open", 
 /**
  * Which: `settings`, `share` with the id in `id`, `search`.
  */
@@ -414,9 +506,17 @@ checked_at: number | null,
  */
 failing: boolean, 
 /**
- * The access key's id, where it signs with one.
+ * The access key's id, where it signs in with one.
  */
-access_key: string | null, };
+access_key: string | null, 
+/**
+ * The access key of the user that Lapse made to sign its links.
+ */
+signer: string | null, 
+/**
+ * Whether all its links can be revoked from here: `here`, or `by_hand` with a key that the person makes.
+ */
+rotation: string, };
 
 export type Finding = { 
 /**

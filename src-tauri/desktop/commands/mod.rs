@@ -5,6 +5,7 @@
 mod keychain;
 pub(crate) mod preferences;
 mod profiles;
+mod rotation;
 pub(crate) mod shares;
 mod store;
 pub(crate) mod window;
@@ -42,6 +43,10 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
         shares::check,
         shares::extend,
         shares::revoke,
+        rotation::all_links,
+        rotation::revoke_all,
+        rotation::create_signer,
+        rotation::restore_key,
         shares::call_off,
         shares::share_again,
         shares::pause,

@@ -2,7 +2,7 @@
 
 use lapse_core::keychain::Sensitive;
 use lapse_core::storage::probe::Verdict;
-use lapse_core::storage::provider::PROVIDERS;
+use lapse_core::storage::provider::{self, PROVIDERS};
 use lapse_core::{Code, Error, Lapse, profile};
 use tauri::ipc::Channel;
 use tauri::{AppHandle, Manager as _, State};
@@ -37,6 +37,8 @@ pub(crate) fn listed(lapse: &Lapse) -> Answer<Vec<Profile>> {
             live_links: count(lapse.live_links(&listed.name)?),
             checked_at: last.as_ref().map(|(at, _)| millis(*at)),
             failing: last.as_ref().is_some_and(failing),
+            signer: made.and_then(|made| made.signer.as_ref()).map(|made| made.access_key.clone()),
+            rotation: rotation_of(made).to_owned(),
             access_key: made.and_then(|profile| match &profile.sign_in {
                 profile::SignIn::AccessKey(id) => Some(id.clone()),
                 _ => None,
@@ -137,4 +139,15 @@ pub(crate) async fn check_profile(
 pub(crate) async fn findings(shell: State<'_, Shell>, name: String) -> Answer<Vec<Finding>> {
     let last = shell.lapse()?.last_findings(&name)?;
     Ok(last.map_or_else(Vec::new, |(_, found)| found.iter().map(Finding::from).collect()))
+}
+
+/// Whether all links of a profile can be revoked from here.
+fn rotation_of(profile: Option<&profile::Profile>) -> &'static str {
+    let by_hand = profile.is_some_and(|profile| {
+        profile.signer.is_none()
+            && !profile.is_local()
+            && (profile.provider.rotation == provider::Rotation::ByHand
+                || !matches!(profile.sign_in, profile::SignIn::AccessKey(_)))
+    });
+    if by_hand { "by_hand" } else { "here" }
 }

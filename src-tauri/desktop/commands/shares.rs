@@ -190,9 +190,14 @@ pub(crate) async fn extend(shell: State<'_, Shell>, id: String, expires: String)
 }
 
 #[tauri::command]
-pub(crate) async fn revoke(shell: State<'_, Shell>, id: String) -> Answer<Revoked> {
+pub(crate) async fn revoke(
+    shell: State<'_, Shell>,
+    id: String,
+    keep_file: bool,
+) -> Answer<Revoked> {
     let id = share_id(&id)?;
-    let revoked = shell.lapse()?.revoke(&id, File::Deleted).await?;
+    let file = if keep_file { File::Kept } else { File::Deleted };
+    let revoked = shell.lapse()?.revoke(&id, file).await?;
     Ok(Revoked {
         share: shell.row(&id)?,
         checked: count(revoked.checked),

@@ -170,9 +170,13 @@ impl History {
 
     /// The share that an id, or the beginning of just one, names.
     pub(crate) fn find(&self, id: &ShareId) -> Result<Share> {
-        let pattern = format!("{}%", id.as_str());
-        let mut found =
-            self.select("WHERE s.id LIKE ?1 ORDER BY s.created_at DESC LIMIT 2", params![pattern])?;
+        // A whole one is looked up; for a beginning all are looked through.
+        let mut found = if id.is_whole() {
+            self.select("WHERE s.id = ?1", params![id.as_str()])?
+        } else {
+            let pattern = format!("{}%", id.as_str());
+            self.select("WHERE s.id LIKE ?1 ORDER BY s.created_at DESC LIMIT 2", params![pattern])?
+        };
         match (found.pop(), found.is_empty()) {
             (Some(share), true) => Ok(share),
             (Some(_), false) => Err(Error::new(

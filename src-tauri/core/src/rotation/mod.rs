@@ -48,6 +48,8 @@ pub struct AllLinks {
     pub is_own: bool,
     /// When the key was last used, where its provider tells that.
     pub last_use: Option<LastUse>,
+    /// Whether only a person can make a new key and switch this one off.
+    pub by_hand: bool,
 }
 
 /// What the person allows for a rotation.
@@ -115,11 +117,21 @@ impl Lapse {
             .filter(|share| share.profile == profile.name && share.revoked_at.is_none())
             .map(|share| by_key(share, false))
             .sum();
-        let last_use = match self.authority(&profile, &access_key, None).await {
+        let authority = self.authority(&profile, &access_key, None).await;
+        let by_hand = matches!(&authority, Err(error) if error.code == Code::ByHand);
+        let last_use = match authority {
             Ok(authority) if !is_own => authority.last_use(&access_key).await.ok().flatten(),
             _ => None,
         };
-        Ok(AllLinks { profile: profile.name, access_key, shares, others, is_own, last_use })
+        Ok(AllLinks {
+            profile: profile.name,
+            access_key,
+            shares,
+            others,
+            is_own,
+            last_use,
+            by_hand,
+        })
     }
 
     /// Switches off the key that signs a profile's links, which ends every one of them. Those of the shares in `keep` are

@@ -39,6 +39,9 @@ pub(crate) use uploads::{Reins, Uploads};
 use crate::storage::Seen;
 use crate::{Code, Error, Result};
 
+/// Letters and digits of a whole id.
+const WHOLE: usize = 10;
+
 /// Names a share: ten letters and digits, or as many of its first ones as are enough.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShareId(String);
@@ -47,8 +50,13 @@ impl ShareId {
     /// A new one, at random.
     pub fn random() -> Self {
         let mut text = random_step();
-        text.truncate(10);
+        text.truncate(WHOLE);
         Self(text)
+    }
+
+    /// Whether it isn't only the beginning of one.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.0.len() == WHOLE
     }
 
     /// The text.
@@ -70,7 +78,7 @@ impl FromStr for ShareId {
                 "Write at least 4 letters of its id; `lapse list` shows them.",
             ));
         }
-        if !plain || !(4..=10).contains(&low.len()) {
+        if !plain || !(4..=WHOLE).contains(&low.len()) {
             return Err(no_such_share(text));
         }
         Ok(Self(low))

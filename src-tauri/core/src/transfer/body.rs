@@ -160,6 +160,7 @@ fn shorter() -> io::Error {
 /// What one request has sent so far. It counts only as long as the request may still end well.
 pub(super) struct Counted {
     progress: Arc<Progress>,
+    round: u64,
     bytes: AtomicU64,
     /// What is summed up while it is sent.
     way: Integrity,
@@ -170,6 +171,7 @@ impl Counted {
     pub(super) fn new(progress: &Arc<Progress>, way: Integrity) -> Self {
         Self {
             progress: Arc::clone(progress),
+            round: progress.round(),
             bytes: AtomicU64::new(0),
             way,
             sum: Mutex::default(),
@@ -203,7 +205,7 @@ impl Counted {
 
     fn add(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.progress.add(bytes);
+        self.progress.add(bytes, self.round);
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -211,7 +213,7 @@ impl Counted {
     }
 
     fn take_back(&self) {
-        self.progress.take_back(self.bytes.swap(0, Ordering::Relaxed));
+        self.progress.take_back(self.bytes.swap(0, Ordering::Relaxed), self.round);
     }
 
     pub(super) fn arrived(&self) {

@@ -14,7 +14,7 @@ const PULSE: Duration = Duration::from_millis(100);
 /// Counts what was handed to the network, no faster than it may be, and tells it at most ten times a second.
 pub(crate) struct Progress {
     id: ShareId,
-    sent: AtomicU64,
+    sent: Mutex<Sent>,
     began: Instant,
     /// Milliseconds after `began` when it was told last.
     told: AtomicU64,
@@ -23,6 +23,13 @@ pub(crate) struct Progress {
     sink: Arc<dyn Sink>,
     pub(super) pacer: Arc<Pacer>,
     turn: Turn,
+}
+
+/// Bytes that count, and how often it was begun anew: a request of before may still be let go of.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sent {
+    bytes: u64,
+    round: u64,
 }
 
 impl Progress {
@@ -35,7 +42,7 @@ impl Progress {
     ) -> Self {
         Self {
             id: id.clone(),
-            sent: AtomicU64::new(0),
+            sent: Mutex::default(),
             began: Instant::now(),
             told: AtomicU64::new(0),
             answered: Mutex::default(),
@@ -52,14 +59,31 @@ impl Progress {
 
     /// So much is there already.
     pub(super) fn begin_at(&self, bytes: u64) {
-        self.sent.store(bytes, Ordering::Relaxed);
+        let mut sent = self.counted();
+        (sent.bytes, sent.round) = (bytes, sent.round + 1);
+        drop(sent);
         // That it was reached is worth waiting for it; only what arrives proves that it goes on.
         self.locked().get_or_insert_with(Instant::now);
         self.sink.emit(Event::UploadProgress { id: &self.id, sent: bytes });
     }
 
-    pub(super) fn add(&self, bytes: u64) {
-        let sent = self.sent.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    fn counted(&self) -> MutexGuard<'_, Sent> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which begin a request belongs to.
+    pub(super) fn round(&self) -> u64 {
+        self.counted().round
+    }
+
+    pub(super) fn add(&self, bytes: u64, round: u64) {
+        let mut counted = self.counted();
+        if counted.round != round {
+            return;
+        }
+        counted.bytes += bytes;
+        let sent = counted.bytes;
+        drop(counted);
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let told = self.told.load(Ordering::Relaxed);
         let due = now.saturating_sub(told) >= u64::try_from(PULSE.as_millis()).unwrap_or(100);
@@ -70,8 +94,11 @@ impl Progress {
         }
     }
 
-    pub(super) fn take_back(&self, bytes: u64) {
-        self.sent.fetch_sub(bytes, Ordering::Relaxed);
+    pub(super) fn take_back(&self, bytes: u64, round: u64) {
+        let mut counted = self.counted();
+        if counted.round == round {
+            counted.bytes -= bytes;
+        }
     }
 
     /// The storage did what it was asked for.

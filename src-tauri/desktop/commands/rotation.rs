@@ -1,0 +1,52 @@
+//! All links at once, by a new signing key.
+
+use lapse_core::keychain::Sensitive;
+use lapse_core::rotation::Consent;
+use lapse_core::share::ShareId;
+use lapse_core::storage::Keys;
+use tauri::State;
+
+use super::{Answer, share_id};
+use crate::shell::Shell;
+use crate::wire::{AllLinks, AllRevoked, NewKey};
+
+#[tauri::command]
+pub(crate) async fn all_links(shell: State<'_, Shell>, profile: String) -> Answer<AllLinks> {
+    let lapse = shell.lapse()?;
+    let plan = lapse.all_links(Some(&profile)).await?;
+    AllLinks::of(&shell, plan)
+}
+
+#[tauri::command]
+pub(crate) async fn revoke_all(
+    shell: State<'_, Shell>,
+    profile: String,
+    keep: Vec<String>,
+    stop_others: bool,
+    new_key: Option<NewKey>,
+) -> Answer<AllRevoked> {
+    let keep = keep.iter().map(|id| share_id(id)).collect::<Answer<Vec<ShareId>>>()?;
+    let new_key = new_key.map(keys);
+    let consent = Consent { stop_others, delete_key: None, new_key };
+    let revoked = shell.lapse()?.revoke_all(Some(&profile), &keep, &consent).await?;
+    AllRevoked::of(&shell, &revoked)
+}
+
+#[tauri::command]
+pub(crate) async fn create_signer(
+    shell: State<'_, Shell>,
+    profile: String,
+    admin: NewKey,
+) -> Answer<String> {
+    let signer = shell.lapse()?.create_signer(Some(&profile), keys(admin)).await?;
+    Ok(signer.access_key)
+}
+
+#[tauri::command]
+pub(crate) async fn restore_key(shell: State<'_, Shell>, profile: String) -> Answer<String> {
+    Ok(shell.lapse()?.restore_key(Some(&profile)).await?)
+}
+
+fn keys(given: NewKey) -> Keys {
+    Keys::lasting(given.access_key.trim(), Sensitive::new(given.secret))
+}

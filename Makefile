@@ -8,6 +8,7 @@
 # make soak                     the long runs: many property cases, fuzzing, crash tests again and again
 # make bench-presign            links a second, beside boto3
 # make bench-share              a small file to a link, beside the aws command
+# make bench-revoke             all links revoked, beside aws iam and aws s3 presign
 # make bench-store              the local store beside SeaweedFS, rclone and bare sendfile; its memory
 # make bench-upload             uploads beside s5cmd, rclone, aws and boto3, to SeaweedFS, the local store and a sink
 # make bench-window             the window beside a bare one: start, memory, idle; a drop, a long list, the page
@@ -16,7 +17,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help app share bundle icons screenshots bindings setup check test fuzz soak bench-presign bench-share bench-store bench-upload bench-window deny
+.PHONY: help app share bundle icons screenshots bindings setup check test fuzz soak bench-presign bench-revoke bench-share bench-store bench-upload bench-window deny
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export FILE ARGS
@@ -99,6 +100,11 @@ soak: setup fuzz
 bench-presign: setup
 	cargo build --locked --release --package lapse-tests --example presign
 	.cache/servers/bin/python bench/presign.py "$(TARGET)/release/examples/presign"
+
+bench-revoke: setup
+	tests/servers/setup.sh awscli bench/requirements.txt
+	cargo build --locked --release --package lapse-cli
+	.cache/servers/bin/python bench/revoke.py "$(TARGET)/release/lapse" .cache/awscli/bin/aws
 
 bench-share: setup
 	tests/servers/setup.sh awscli bench/requirements.txt

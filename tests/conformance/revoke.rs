@@ -1,5 +1,6 @@
 //! Links that are taken back, one by one or all at once, and what is seen then.
 
+use std::io::{Read as _, Seek as _};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -73,6 +74,14 @@ fn held_at(lapse: &Lapse, point: &str, milliseconds: u32) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
+}
+
+/// What a program wrote to a file.
+fn text(file: &mut std::fs::File) -> String {
+    let mut text = String::new();
+    file.rewind().unwrap();
+    file.read_to_string(&mut text).unwrap();
+    text
 }
 
 /// Whether a plan came so far.
@@ -185,34 +194,36 @@ on_every_server! {
 
     fn an_upload_under_way_goes_on_with_the_new_key(server: Server) {
         let lapse = rotating(server);
-        let shares = three(&lapse);
-        std::fs::write(
-            lapse.home().join("config.toml"),
-            std::fs::read_to_string(lapse.home().join("config.toml")).unwrap_or_default()
-                .lines().fold("upload_limit = 8388608\n".to_owned(), |all, line| all + line + "\n"),
-        ).unwrap();
+        let config = lapse.home().join("config.toml");
+        let before = std::fs::read_to_string(&config).unwrap_or_default();
+        std::fs::create_dir_all(lapse.home()).unwrap();
+        std::fs::write(&config, format!("upload_limit = 8388608\n{before}")).unwrap();
         let content = bytes(40 << 20);
         let file = lapse.file("large.bin", &content);
-        let out = tempfile::tempfile().unwrap();
-        let mut child = lapse
-            .command(["share", "--json", "--no-copy"])
-            .arg(&file)
-            .stdout(out.try_clone().unwrap())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        wait_for("some of it arrived", SOON, || {
-            let uploads = lapse.run(["uploads", "--json"]).success().lines();
-            (uploads.first()?["arrived"].as_u64()? > 0).then_some(())
-        });
-        lapse.run(ALL).success();
-        shares[0].link.get().assert_refused();
-        assert!(child.wait().unwrap().success());
-        let mut text = String::new();
-        std::io::Read::read_to_string(&mut { let mut out = out; std::io::Seek::rewind(&mut out).unwrap(); out }, &mut text).unwrap();
-        let share = Share::of(serde_json::from_str(&text).unwrap());
-        share.link.get().assert_gives(&content, "large.bin");
-        assert_eq!(lapse.state(&share.id), "active");
+        for is_pipe in [false, true] {
+            let shares = three(&lapse);
+            let mut out = tempfile::tempfile().unwrap();
+            let mut command = lapse.command(["share", "--json", "--no-copy"]);
+            if is_pipe {
+                command.args(["-", "--name", "large.bin"]).stdin(std::fs::File::open(&file).unwrap());
+            } else {
+                command.arg(&file);
+            }
+            let mut child =
+                command.stdout(out.try_clone().unwrap()).stderr(Stdio::null()).spawn().unwrap();
+            wait_for("it is on its way", SOON, || {
+                (!lapse.run(["uploads", "--json"]).success().stdout.is_empty()).then_some(())
+            });
+            // So far that some parts arrived.
+            std::thread::sleep(Duration::from_secs(3));
+            assert!(child.try_wait().unwrap().is_none(), "it was too fast");
+            lapse.run(ALL).success();
+            shares[0].link.get().assert_refused();
+            assert!(child.wait().unwrap().success());
+            let share = Share::of(serde_json::from_str(&text(&mut out)).unwrap());
+            share.link.get().assert_gives(&content, "large.bin");
+            assert_eq!(lapse.state(&share.id), "active");
+        }
     }
 
     fn a_file_can_be_kept_while_its_links_end(server: Server) {
@@ -390,7 +401,7 @@ fn a_full_set_of_keys_is_told_with_the_other_ones_last_use_and_one_goes_only_whe
     lapse.place().root.call("iam", "create_access_key", &user).unwrap();
     let shares = three(&lapse);
     let other = user_keys(&lapse)[1].0.clone();
-    let out = tempfile::tempfile().unwrap();
+    let mut out = tempfile::tempfile().unwrap();
     let mut child = lapse
         .command(ALL)
         .env("FAILPOINTS", "rotate_planned=sleep(2000)")
@@ -401,10 +412,7 @@ fn a_full_set_of_keys_is_told_with_the_other_ones_last_use_and_one_goes_only_whe
     wait_for_step(&lapse, "planned");
     way.do_wrong(Ask::Other, [Wrong::Refuse("409 Conflict", "LimitExceeded")]);
     assert_eq!(child.wait().unwrap().code(), Some(1));
-    let mut text = String::new();
-    let mut out = out;
-    std::io::Seek::rewind(&mut out).unwrap();
-    std::io::Read::read_to_string(&mut out, &mut text).unwrap();
+    let text = text(&mut out);
     assert!(text.contains("too_many_keys") && text.contains(&other), "{text}");
     assert!(text.contains("--delete-key"), "{text}");
     assert_eq!(user_keys(&lapse).len(), 2);
@@ -435,7 +443,7 @@ fn only_refusals_of_the_storage_are_counted() {
             ("403 Forbidden", "RequestTimeTooSkewed"),
         ] {
             let share = lapse.share(&lapse.file("file 1.txt", "content 1"), &[]);
-            let out = tempfile::tempfile().unwrap();
+            let mut out = tempfile::tempfile().unwrap();
             let mut child = lapse
                 .command(ALL)
                 .env("FAILPOINTS", "rotate_off=sleep(2500)")
@@ -447,10 +455,7 @@ fn only_refusals_of_the_storage_are_counted() {
             way.do_wrong(Ask::Other, std::iter::repeat_n(Wrong::Refuse(status, code), 2000));
             assert_eq!(child.wait().unwrap().code(), Some(1), "{status}");
             way.do_wrong(Ask::Other, []);
-            let mut text = String::new();
-            let mut out = out;
-            std::io::Seek::rewind(&mut out).unwrap();
-            std::io::Read::read_to_string(&mut out, &mut text).unwrap();
+            let text = text(&mut out);
             let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
             assert_eq!(last, json!({"checked": 1, "refused": 0, "kept": 0}), "{status}");
             // The next start asks again, and sees it.
@@ -550,9 +555,8 @@ fn links_end_in_a_bucket_that_keeps_versions_and_these_are_removed_when_that_is_
 #[test]
 fn where_only_a_person_can_switch_keys_the_new_one_is_tried_and_the_old_ones_end_is_seen() {
     let mut lapse = Lapse::with_keychain("present");
-    let mut place = Server::SeaweedFs.place();
-    // By its table that one has no keys' API.
-    place.server = Server::SeaweedFs;
+    let place = Server::SeaweedFs.place();
+    // By its table minio has no API for keys.
     let user = format!("user-of-{}", place.bucket);
     let added = lapse.run_with(
         [

@@ -1,9 +1,11 @@
 //! Sending what a share is made of: until it is there, however often it is interrupted.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::folder::Folder;
@@ -205,8 +207,15 @@ impl Lapse {
         if upload.upload_id.is_none() {
             upload.integrity = self.integrity(bucket, input.is_large()).await?;
         }
+        let renew = || -> BoxFuture<'_, Result<Option<Bucket>>> {
+            Box::pin(async move {
+                let is_replaced = self.has_new_key(bucket)?;
+                Ok(if is_replaced { Some(self.bucket_to_go_on(share).await?) } else { None })
+            })
+        };
         let mut sending = Sending {
-            bucket,
+            bucket: Cow::Borrowed(bucket),
+            renew: &renew,
             share: &share.id,
             key: &share.key,
             upload,

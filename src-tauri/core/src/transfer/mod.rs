@@ -8,11 +8,13 @@ mod layout;
 mod parts;
 mod progress;
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use self::body::{Counted, Piece, READ};
@@ -40,9 +42,14 @@ pub(crate) struct Sent {
     pub(crate) etag: String,
 }
 
+/// Gives the bucket by other keys, where its own were replaced. What a pipe gave can't be had again from the pipe, so
+/// it is sent again from here.
+pub(crate) type Renew<'a> = dyn Fn() -> BoxFuture<'a, Result<Option<Bucket>>> + Send + Sync + 'a;
+
 /// One upload: where it goes, what is written down of it, who hears of it, and who may hold it.
 pub(crate) struct Sending<'a, 'u> {
-    pub(crate) bucket: &'a Bucket,
+    pub(crate) bucket: Cow<'a, Bucket>,
+    pub(crate) renew: &'a Renew<'a>,
     pub(crate) share: &'a ShareId,
     pub(crate) key: &'a str,
     pub(crate) upload: &'a mut UploadRow,
@@ -96,8 +103,14 @@ impl Sending<'_, '_> {
         let first = self.read_part(source, part).await?;
         let size = first.len() as u64;
         if size < part {
-            let etag = self.put(&Piece::of_memory(first)).await?.etag;
-            return Ok(Sent { size, etag });
+            let first = Piece::of_memory(first);
+            let arrived = loop {
+                match self.put(&first).await {
+                    Err(error) => self.go_on_after(error).await?,
+                    arrived => break arrived?,
+                }
+            };
+            return Ok(Sent { size, etag: arrived.etag });
         }
         let id = self.create().await?;
         self.stream_parts(&id, first, part, source).await
@@ -122,9 +135,13 @@ impl Sending<'_, '_> {
             let piece = Piece::of_memory(part);
             parts.push(loop {
                 self.reins.may_go().await?;
-                tokio::select! {
-                    arrived = parts::send(self.bucket, self.key, id, number, &piece, self.upload.integrity, self.progress) => break arrived?,
-                    () = self.reins.held() => {}
+                let sent = tokio::select! {
+                    arrived = parts::send(&self.bucket, self.key, id, number, &piece, self.upload.integrity, self.progress) => arrived,
+                    () = self.reins.held() => continue,
+                };
+                match sent {
+                    Err(error) => self.go_on_after(error).await?,
+                    arrived => break arrived?,
                 }
             });
             size += piece.length;
@@ -134,8 +151,22 @@ impl Sending<'_, '_> {
             }
         }
         let layout = layout::Layout { size, part: whole };
-        let etag = self.complete(id, &parts, layout).await?.ok_or_else(damaged)?.etag;
-        Ok(Sent { size, etag })
+        let joined = loop {
+            match self.complete(id, &parts, layout).await {
+                Err(error) => self.go_on_after(error).await?,
+                joined => break joined?,
+            }
+        };
+        Ok(Sent { size, etag: joined.ok_or_else(damaged)?.etag })
+    }
+
+    /// Once the keys were replaced the same can be asked for again.
+    async fn go_on_after(&mut self, error: Error) -> Result<()> {
+        if error.code != Code::SignIn {
+            return Err(error);
+        }
+        self.bucket = Cow::Owned((self.renew)().await?.ok_or(error)?);
+        Ok(())
     }
 
     /// The next part of a pipe; less than a whole one at its end.

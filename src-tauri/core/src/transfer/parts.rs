@@ -56,7 +56,7 @@ impl Sending<'_, '_> {
         id: &str,
         arrived: &mut BTreeMap<u32, Arrived>,
     ) -> Result<()> {
-        let (bucket, key, progress) = (self.bucket, self.key, self.progress);
+        let (bucket, key, progress) = (&self.bucket.clone(), self.key, self.progress);
         let (share, history, way) = (self.share, self.history, self.upload.integrity);
         loop {
             self.reins.may_go().await?;

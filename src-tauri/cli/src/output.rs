@@ -32,6 +32,8 @@ struct ShareJson<'a> {
     profile: &'a str,
     state: &'a State,
     created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
 }
 
 impl Output {
@@ -145,6 +147,7 @@ fn share_json<'a>(
         profile: &share.profile,
         state,
         created_at: share.created_at.to_string(),
+        label: share.label.as_deref(),
     }
 }
 

@@ -377,7 +377,7 @@ fn check_bucket(bucket: &str) -> Result<()> {
 }
 
 /// It stands in headers and, between slashes, in links.
-fn check_access_key(id: &str) -> Result<()> {
+pub(crate) fn check_access_key(id: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | ',' | '"' | '\\');
     if id.is_empty() || id.len() > 128 || !id.chars().all(plain) {
         return Err(incomplete(

@@ -1,6 +1,7 @@
 //! Taking links back, and what was taken back.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use lapse_core::keychain::Sensitive;
 use lapse_core::rotation::{AllLinks, AllRevoked, Consent};
@@ -22,7 +23,7 @@ pub(crate) async fn revoke(
     args: RevokeArgs,
 ) -> Result<Outcome, Error> {
     if args.all {
-        return all(lapse, output, screen, args).await;
+        return Box::pin(all(lapse, output, screen, args)).await;
     }
     let file = if args.keep_file { File::Kept } else { File::Deleted };
     if let Some(label) = &args.label {
@@ -138,7 +139,7 @@ async fn all(
 fn tell_plan(output: Output, plan: &AllLinks, kept: usize) {
     let links = plan.shares.len();
     output.aside(&format!(
-        "{} is switched off: the links of {} end, of which {kept} get new ones. Downloads that are under way may finish. The files stay in the bucket.",
+        "This switches {} off: the links of {} end, and {kept} of them get new ones. Downloads that are under way may finish. The files stay in the bucket.",
         plan.access_key,
         count(links, "share"),
     ));
@@ -211,9 +212,21 @@ fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
+/// How long what was asked for now waits for that: each step may be broken off and done again.
+const FINISHING: Duration = Duration::from_secs(15);
+
+fn no_answer() -> Error {
+    Error::new(
+        Code::Unreachable,
+        "the storage doesn't answer",
+        "Lapse tries again at its next start.",
+    )
+}
+
 /// Finishes what an earlier run was cut off at, and says so.
 pub(crate) async fn finish(lapse: &Lapse, output: Output) {
-    match lapse.finish_revokes().await {
+    let finishing = tokio::time::timeout(FINISHING, lapse.finish_revokes());
+    match finishing.await.unwrap_or_else(|_| Err(no_answer())) {
         Ok(finished) => {
             for AllRevoked { old_key, checked, refused, .. } in finished {
                 output.aside(&format!(

@@ -140,6 +140,7 @@ pub(crate) fn show(lapse: &Lapse, output: Output, id: &ShareId) -> Result<Outcom
                     "limited_by": link.limited_by,
                     "checked_at": link.checked.map(|(at, _)| at.to_string()),
                     "seen": link.checked.map(|(_, seen)| seen),
+                    "revoked_at": link.revoked_at.map(|at| at.to_string()),
                 })
             })
             .collect();
@@ -158,6 +159,9 @@ pub(crate) fn show(lapse: &Lapse, output: Output, id: &ShareId) -> Result<Outcom
         row("object", &format!("s3://{}/{}", share.bucket, share.key)),
         row("shared", &clock(share.created_at)),
     ];
+    if let Some(label) = &share.label {
+        rows.push(row("label", label));
+    }
     for (number, link) in share.links.iter().enumerate() {
         let seen = match link.checked {
             Some((at, seen)) => {
@@ -167,9 +171,11 @@ pub(crate) fn show(lapse: &Lapse, output: Output, id: &ShareId) -> Result<Outcom
         };
         let facts = &link.facts;
         let end = clock(facts.ends_at());
+        let revoked =
+            link.revoked_at.map_or_else(String::new, |at| format!(", revoked {}", clock(at)));
         rows.push(row(
             &format!("link {}", number + 1),
-            &format!("ends {end}, signed by {}, {seen}", facts.access_key),
+            &format!("ends {end}, signed by {}{revoked}, {seen}", facts.access_key),
         ));
     }
     line(&columns(&rows));

@@ -18,11 +18,12 @@ pub use self::authority::LastUse;
 use self::authority::{Authority as _, KnownKey};
 use self::iam::Iam;
 pub use self::steps::{AllRevoked, RotationStep};
+use self::steps::{BY_HAND, LATER, SPREADING};
 use crate::history::{Revocation, Rotation, Step};
 use crate::home::create_private_file;
 use crate::keychain::Sensitive;
 use crate::lapse::Lapse;
-use crate::profile::{Profile, SignIn};
+use crate::profile::{Profile, SignIn, check_access_key};
 use crate::share::{Share, ShareId};
 use crate::storage::provider::Rotation as Way;
 use crate::storage::{Bucket, Keys, has_secret_from_env};
@@ -197,7 +198,7 @@ impl Lapse {
         plan.id = self.history.plan(&plan)?;
         crate::point::reach("rotate_planned");
         match self.make_key(&profile, &mut plan, &authority).await {
-            Ok(new) => self.finish(&profile, &mut plan, &new).await,
+            Ok(new) => self.finish(&profile, &mut plan, &new, SPREADING).await,
             Err(error) => {
                 // Where even that can't be done now, the next start does it.
                 if let Err(error) = self.undo(&profile, &mut plan).await {
@@ -216,6 +217,7 @@ impl Lapse {
         keep: Vec<ShareId>,
         new: &Keys,
     ) -> Result<AllRevoked> {
+        check_access_key(&new.access_key)?;
         if new.access_key == old_key {
             return Err(Error::new(
                 Code::NoSuchKey,
@@ -237,7 +239,7 @@ impl Lapse {
         };
         plan.id = self.history.plan(&plan)?;
         match self.keep_key(profile, &plan, new).await {
-            Ok(()) => self.finish(profile, &mut plan, new).await,
+            Ok(()) => self.finish(profile, &mut plan, new, BY_HAND).await,
             Err(error) => {
                 self.undo(profile, &mut plan).await?;
                 Err(error)
@@ -273,7 +275,7 @@ impl Lapse {
                 _ => {
                     let new_key = plan.new_key.clone().unwrap_or_default();
                     let new = self.keys(&profile, Some(&new_key)).await?;
-                    finished.push(self.finish(&profile, &mut plan, &new).await?);
+                    finished.push(self.finish(&profile, &mut plan, &new, LATER).await?);
                 }
             }
         }

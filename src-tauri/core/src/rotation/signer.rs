@@ -4,7 +4,7 @@ use super::authority::Authority as _;
 use super::iam::Iam;
 use super::policy;
 use crate::lapse::Lapse;
-use crate::profile::{Profile, Signer};
+use crate::profile::{Profile, Signer, check_access_key};
 use crate::share::random_step;
 use crate::storage::{Keys, keychain_error};
 use crate::{Code, Error, Result};
@@ -16,6 +16,7 @@ impl Lapse {
     /// Makes a user that may read what is under a profile's prefix and nothing else, and one that may rotate its keys
     /// and nothing else; links are signed by the first from then on. `admin` isn't kept.
     pub async fn create_signer(&self, profile: Option<&str>, admin: Keys) -> Result<Signer> {
+        check_access_key(&admin.access_key)?;
         let profile = self.profile(profile).await?;
         if profile.is_local() {
             return Err(Error::new(

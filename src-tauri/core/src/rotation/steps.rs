@@ -16,10 +16,12 @@ use crate::storage::{Bucket, Keys, LinkFacts, Seen, keychain_error};
 use crate::{Code, Error, Result};
 
 /// How long a new key may take until it works, and an old one until it doesn't: some providers take a while.
-const SPREADING: Duration =
+pub(super) const SPREADING: Duration =
     if cfg!(feature = "failpoints") { Duration::from_secs(6) } else { Duration::from_secs(90) };
+/// How long the old links are asked by a later start, which has other things to do.
+pub(super) const LATER: Duration = Duration::from_secs(2);
 /// How long a person may take to switch a key off.
-const BY_HAND: Duration =
+pub(super) const BY_HAND: Duration =
     if cfg!(feature = "failpoints") { SPREADING } else { Duration::from_mins(10) };
 /// Between two looks, at first.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -273,6 +275,7 @@ impl Lapse {
         profile: &Profile,
         plan: &mut Rotation,
         new: &Keys,
+        patience: Duration,
     ) -> Result<AllRevoked> {
         let old = match self.keys(profile, Some(&plan.old_key)).await {
             // Its links can't be asked any more, which is said by their number.
@@ -315,7 +318,7 @@ impl Lapse {
             crate::point::reach("rotate_off");
         }
         let (checked, refused) = match old {
-            Some(old) => self.ask_all_until_refused(&bucket, plan, &old, new).await?,
+            Some(old) => self.ask_all_until_refused(&bucket, plan, &old, new, patience).await?,
             None => (0, 0),
         };
         self.keep_clock(&bucket)?;
@@ -409,6 +412,7 @@ impl Lapse {
         plan: &Rotation,
         old: &Keys,
         new: &Keys,
+        patience: Duration,
     ) -> Result<(usize, usize)> {
         let mut asked = self.old_links(bucket, plan)?;
         let count = |asked: &[Asked]| {
@@ -417,7 +421,7 @@ impl Lapse {
                 checked.clone().filter(|one| one.seen.is_some_and(Seen::is_refusal)).count();
             (checked.count(), refused)
         };
-        let end = Instant::now() + if plan.by_hand { BY_HAND } else { SPREADING };
+        let end = Instant::now() + patience;
         let mut pause = PAUSE;
         loop {
             let open: Vec<usize> = (0..asked.len())
@@ -517,5 +521,47 @@ fn lost_key(keys: &[KnownKey], plan: &Rotation) -> Result<Option<String>, Vec<St
         [] => Ok(None),
         [one] if of_then(one) => Ok(Some(one.access_key.clone())),
         _ => Err(new.into_iter().map(|key| key.access_key.clone()).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_key_of_the_plans_own_time_is_taken_for_its_own() {
+        let now = Timestamp::now();
+        let plan = |is_own, began_at| Rotation {
+            id: 1,
+            profile: "work".into(),
+            old_key: "OLD".into(),
+            new_key: None,
+            step: Step::Planned,
+            before: vec!["OLD".into(), "OTHER".into()],
+            keep: Vec::new(),
+            is_own,
+            by_hand: false,
+            began_at,
+        };
+        let key = |access_key: &str, created_at| KnownKey {
+            access_key: access_key.into(),
+            is_active: true,
+            created_at,
+        };
+        let (then, day) = (Some(now), SignedDuration::from_hours(24));
+        let before = [key("OLD", None), key("OTHER", then)];
+        let with = |new: &[KnownKey]| [&before[..], new].concat();
+        let found = |keys: &[KnownKey], plan: &Rotation| lost_key(keys, plan);
+        assert_eq!(found(&before, &plan(false, now)), Ok(None));
+        let one = with(&[key("NEW", then)]);
+        assert_eq!(found(&one, &plan(false, now)), Ok(Some("NEW".into())));
+        // A day later the person has made one.
+        assert_eq!(found(&one, &plan(false, now - day)), Err(vec!["NEW".into()]));
+        let undated = with(&[key("NEW", None)]);
+        assert_eq!(found(&undated, &plan(false, now)), Ok(Some("NEW".into())));
+        assert_eq!(found(&undated, &plan(false, now - day)), Err(vec!["NEW".into()]));
+        assert_eq!(found(&undated, &plan(true, now - day)), Ok(Some("NEW".into())));
+        let two = with(&[key("A", then), key("B", then)]);
+        assert_eq!(found(&two, &plan(true, now)), Err(vec!["A".into(), "B".into()]));
     }
 }

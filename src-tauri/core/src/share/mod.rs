@@ -267,6 +267,35 @@ mod tests {
     }
 
     #[test]
+    fn each_link_that_was_taken_back_alone_must_have_been_refused_since() {
+        let now = Timestamp::now();
+        let (taken, not) = (true, false);
+        for (links, state) in [
+            (&[(5, Some(Seen::KeyOff), taken)][..], "revoked"),
+            (&[(5, None, taken)], "unreachable"),
+            (&[(5, Some(Seen::KeyOff), taken), (6, Some(Seen::NotKnown), taken)], "unreachable"),
+            (&[(5, Some(Seen::KeyOff), taken), (6, Some(Seen::Works), taken)], "active"),
+            // A new one speaks for the share, and one that has ended doesn't.
+            (&[(9, Some(Seen::KeyOff), taken), (5, None, not)], "active"),
+            (&[(9, Some(Seen::KeyOff), taken), (-5, None, not)], "revoked"),
+            (&[(-5, Some(Seen::KeyOff), taken)], "expired"),
+        ] {
+            let facts: Vec<_> = links.iter().map(|(hours, seen, _)| (*hours, *seen)).collect();
+            let mut share = share(&facts, now);
+            for (link, (_, _, is_taken)) in share.links.iter_mut().zip(links) {
+                link.revoked_at = is_taken.then_some(now);
+            }
+            assert_eq!(share.state(now).as_str(), state, "{links:?}");
+            // Seen before it was taken back proves nothing.
+            for link in &mut share.links {
+                link.revoked_at = link.revoked_at.map(|at| at + 1.hours());
+            }
+            let later = if state == "revoked" { "unreachable" } else { state };
+            assert!([later, "unreachable"].contains(&share.state(now).as_str()), "{links:?}");
+        }
+    }
+
+    #[test]
     fn only_a_refusal_seen_since_proves_a_revoke() {
         let now = Timestamp::now();
         for (links, state) in [

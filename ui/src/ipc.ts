@@ -75,8 +75,10 @@ export const check = (id: string) => invoke<Share>("check", { id });
 export const extend = (id: string, expires: string) =>
   invoke<Copied>("extend", { id, expires });
 
-/** Deletes the object and asks with every link until it is refused. */
-export const revoke = (id: string) => invoke<Revoked>("revoke", { id });
+/** Deletes the object, or lets the storage move it to a key that nobody knows, and asks with every link until it is
+ * refused. */
+export const revoke = (id: string, keepFile = false) =>
+  invoke<Revoked>("revoke", { id, keepFile });
 
 /** Takes back what came in together with these shares: files that wait aren't begun, uploads are canceled. Gives the
  * shares that have links, to be revoked. */

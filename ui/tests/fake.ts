@@ -190,6 +190,8 @@ const shell: Shell = {
       checked_at: Date.now(),
       failing: false,
       access_key: draft.sign_in.by === "access_key" ? draft.sign_in.id : null,
+      signer: null,
+      rotation: "here",
     };
     for (const other of here.start.profiles) other.current = false;
     here.start.profiles.push(profile);

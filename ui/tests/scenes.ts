@@ -114,6 +114,8 @@ const local = (more: Partial<Profile> = {}): Profile => ({
   checked_at: null,
   failing: false,
   access_key: null,
+  signer: null,
+  rotation: "here",
   ...more,
 });
 const studio = (more: Partial<Profile> = {}): Profile => ({
@@ -127,6 +129,8 @@ const studio = (more: Partial<Profile> = {}): Profile => ({
   checked_at: Date.now() - 3 * MIN,
   failing: false,
   access_key: "AKIAEXAMPLE7",
+  signer: null,
+  rotation: "here",
   ...more,
 });
 

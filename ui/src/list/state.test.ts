@@ -196,6 +196,8 @@ describe("a storage's status", () => {
     checked_at: NOW - MINUTE,
     failing: false,
     access_key: "AKIA",
+    signer: null,
+    rotation: "here",
   };
   const status = (
     more: Partial<Profile>,

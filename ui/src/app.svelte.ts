@@ -29,7 +29,8 @@ export type Screen =
 export type Question =
   | { about: "qr"; id: string }
   | { about: "extend"; id: string }
-  | { about: "revoke"; id: string };
+  | { about: "revoke"; id: string }
+  | { about: "revoke_all"; profile: string };
 
 class App {
   /** Undefined until the shell has answered. */

@@ -3,6 +3,8 @@
 import { Channel, invoke } from "@tauri-apps/api/core";
 import { listen } from "@tauri-apps/api/event";
 import type {
+  AllLinks,
+  AllRevoked,
   Change,
   Copied,
   Draft,
@@ -10,6 +12,7 @@ import type {
   Finding,
   Keychain,
   Link,
+  NewKey,
   Preferences,
   Profile,
   Progress,
@@ -74,6 +77,27 @@ export const check = (id: string) => invoke<Share>("check", { id });
 /** Makes a new link, which goes to the clipboard; the old one keeps its end. */
 export const extend = (id: string, expires: string) =>
   invoke<Copied>("extend", { id, expires });
+
+/** What switching off the key that signs a profile's links would do. */
+export const allLinks = (profile: string) =>
+  invoke<AllLinks>("all_links", { profile });
+
+/** Ends every link of a profile by a new signing key; the links of the shares in `keep` are signed again. Its steps come
+ * as changes. */
+export const revokeAll = (
+  profile: string,
+  keep: string[],
+  stopOthers: boolean,
+  newKey: NewKey | null,
+) => invoke<AllRevoked>("revoke_all", { profile, keep, stopOthers, newKey });
+
+/** Makes a user that only signs links. The admin's key isn't kept. Gives the access key that signs from then on. */
+export const createSigner = (profile: string, admin: NewKey) =>
+  invoke<string>("create_signer", { profile, admin });
+
+/** Switches the key on again that was switched off last. Gives which. */
+export const restoreKey = (profile: string) =>
+  invoke<string>("restore_key", { profile });
 
 /** Deletes the object, or lets the storage move it to a key that nobody knows, and asks with every link until it is
  * refused. */

@@ -8,6 +8,7 @@ import type {
   Failure,
   Finding,
   Progress,
+  RotationStep,
   Share,
 } from "../src/bindings";
 import type * as ipc from "../src/ipc";
@@ -24,6 +25,7 @@ type Answer<F> = F extends (...args: never[]) => Promise<infer R>
 type Sent = {
   id: string;
   ids: string[];
+  keep: string[];
   name: string;
   expires: string;
   draft: import("../src/bindings").Draft;
@@ -144,6 +146,45 @@ const shell: Shell = {
       notices: [],
     };
   },
+  all_links: () => ({
+    access_key: "AKIAEXAMPLE7",
+    shares: here.start.shares.filter(({ state }) =>
+      ["active", "cut_short", "unreachable"].includes(state.is),
+    ),
+    ...here.allLinks,
+  }),
+  revoke_all: async ({ keep }) => {
+    const live = here.start.shares.filter(({ state }) =>
+      ["active", "cut_short", "unreachable"].includes(state.is),
+    );
+    const kept = live.filter(({ id }) => keep.includes(id));
+    const others = live.length - kept.length;
+    const steps: RotationStep[] = [
+      { is: "made" },
+      { is: "stored" },
+      { is: "works" },
+      { is: "signed", kept: kept.length },
+      { is: "off" },
+      { is: "asked", checked: others, refused: others, again_in: null },
+    ];
+    for (const step of steps.slice(0, here.revokingTo)) {
+      change({ is: "rotated", step });
+      await new Promise((go) => setTimeout(go, 20));
+    }
+    if (here.revokingTo < steps.length) await new Promise(() => undefined);
+    for (const { id } of live)
+      if (!keep.includes(id))
+        set(id, { state: { is: "revoked", at: revokedAt() } });
+    return {
+      checked: others,
+      refused: others,
+      kept,
+      old_key: "AKIAEXAMPLE7",
+      is_deleted: false,
+    };
+  },
+  create_signer: () => "AKIAEXAMPLE8",
+  restore_key: () => "AKIAEXAMPLE7",
   revoke: ({ id }) => {
     const links = 1 + shareOf(id).other_links;
     return {

@@ -3,6 +3,7 @@ import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import { expect, open, row, test, type SceneName } from "./page";
 import { scenes } from "./scenes";
+import { openRevokeAll, revokeAll } from "./walk";
 
 const LEASE =
   "Hartmann-lease-agreement_signed_v3-final-corrected-by-legal-department-2026-03.pdf";
@@ -47,6 +48,18 @@ const looks: Look[] = [
     "local",
     (page) =>
       row(page, "minutes-of-the-meeting.pdf").locator(".row-name").click(),
+  ],
+  ["revoke-all", "quiet", openRevokeAll],
+  ["revoke-all-others", "revoke-others", openRevokeAll],
+  ["revoke-all-by-hand", "revoke-by-hand", openRevokeAll],
+  ["revoking", "revoking", (page) => revokeAll(page)],
+  [
+    "revoked",
+    "quiet",
+    async (page) => {
+      await revokeAll(page, ["notes.txt", "invoice-0317.pdf"]);
+      await expect(page.getByText("4 links revoked")).toBeVisible();
+    },
   ],
   [
     "menu",

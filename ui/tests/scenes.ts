@@ -1,5 +1,6 @@
 // The scenes of the fake: what the shell would say in each. Times are relative to now, so that countdowns run.
 import type {
+  AllLinks,
   Change,
   Draft,
   Finding,
@@ -38,6 +39,10 @@ export type Scene = {
   pasted: number;
   /** Links whose refusal couldn't be seen in a revoke. */
   notKnown: number;
+  /** What is told of the key that signs. */
+  allLinks: Omit<AllLinks, "access_key" | "shares">;
+  /** Steps of a rotation that are told before it waits. */
+  revokingTo: number;
   /** Told once the page has started. */
   changes: Change[];
   progress: Progress[];
@@ -381,6 +386,14 @@ const base = (shares: Share[], profiles: Profile[]): Scene => ({
   calledOff: [],
   pasted: 1,
   notKnown: 0,
+  allLinks: {
+    others: 0,
+    is_own: true,
+    last_used: null,
+    last_service: null,
+    by_hand: false,
+  },
+  revokingTo: 9,
   changes: [],
   progress: [],
 });
@@ -444,6 +457,30 @@ export const scenes = {
     ];
     return now;
   },
+  /** A rotation that waits for its old links. */
+  revoking: () => ({ ...base(live(), both()), revokingTo: 5 }),
+  /** The key may be another program's, too. */
+  "revoke-others": () => ({
+    ...base(live(), both()),
+    allLinks: {
+      others: 2,
+      is_own: false,
+      last_used: Date.now() - 3 * HOUR,
+      last_service: "s3",
+      by_hand: false,
+    },
+  }),
+  /** Only the person can switch keys. */
+  "revoke-by-hand": () => ({
+    ...base(live(), both()),
+    allLinks: {
+      others: 0,
+      is_own: true,
+      last_used: null,
+      last_service: null,
+      by_hand: true,
+    },
+  }),
   /** Live and ended shares, without any work under way. */
   quiet: () => base([...live(), ...ended()], both()),
   /** Just after a drop. */

@@ -37,6 +37,21 @@ export const fail = (page: Page, cmd: string, code: string, message: string) =>
     [cmd, code, message] as const,
   );
 
+export async function openRevokeAll(page: Page) {
+  await page.getByRole("button", { name: "Revoke all…" }).click();
+  await expect(page.getByText("by rotating the key")).toBeVisible();
+}
+
+/** Chooses what is kept, and presses the button twice from the keyboard. */
+export async function revokeAll(page: Page, keep: string[] = []) {
+  await openRevokeAll(page);
+  for (const name of keep) await page.getByRole("checkbox", { name }).check();
+  const button = page.getByRole("button", { name: /Hold to revoke/ });
+  await button.focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: /Press again/ }).press("Enter");
+}
+
 /** Takes a picture of what is drawn, and lets axe look at it. */
 export async function look(page: Page, name: string) {
   await page.evaluate(async () => {

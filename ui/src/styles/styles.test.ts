@@ -15,6 +15,7 @@ const ENDS: Record<string, string[]> = {
   "chip--": ["warn", "danger", "busy"],
   "icon--": ["s", "l", "xl"],
   "notice--": ["ok", "warn", "danger", "info"],
+  "step--": ["done", "now", "wait"],
   "toast--": ["ok", "info", "danger"],
 };
 

@@ -1,5 +1,6 @@
 //! The steps of a rotation, each of which may be done again.
 
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
@@ -369,8 +370,9 @@ impl Lapse {
     ) -> Result<Vec<(ShareId, Link)>> {
         let now = Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default();
         let mut links = Vec::new();
+        let mut shares = self.shares_of(plan, now)?;
         for id in &plan.keep {
-            let share = self.history.find(id)?;
+            let Some(share) = shares.remove(id) else { continue };
             let by_old = |link: &&Link| link.is_live(now) && link.facts.access_key == plan.old_key;
             let Some(link) =
                 share.links.iter().filter(by_old).max_by_key(|link| link.facts.ends_at())
@@ -388,12 +390,19 @@ impl Lapse {
         Ok(links)
     }
 
+    /// The shares with links by the old key, by their ids: thousands are read at once.
+    fn shares_of(&self, plan: &Rotation, now: Timestamp) -> Result<HashMap<ShareId, Share>> {
+        let shares = self.history.shares_of_key(&plan.old_key, now)?;
+        Ok(shares.into_iter().map(|share| (share.id.clone(), share)).collect())
+    }
+
     /// The kept shares as they are now, each with its link.
     fn kept(&self, bucket: &Bucket, plan: &Rotation, new: &Keys) -> Result<Vec<Shared>> {
         let now = bucket.clock().now();
         let mut kept = Vec::new();
+        let mut shares = self.shares_of(plan, now)?;
         for id in &plan.keep {
-            let share = self.history.find(id)?;
+            let Some(share) = shares.remove(id) else { continue };
             let by_new =
                 |link: &&Link| link.is_live(now) && link.facts.access_key == new.access_key;
             if let Some(link) = share.links.iter().rfind(by_new).cloned() {
@@ -450,7 +459,7 @@ impl Lapse {
             let again = (!is_last).then_some(pause);
             self.stepped(&RotationStep::Asked { checked, refused, again });
             if is_last {
-                let mut told = std::collections::BTreeSet::new();
+                let mut told = BTreeSet::new();
                 for one in &asked {
                     if told.insert(&one.share) {
                         self.changed(&one.share);

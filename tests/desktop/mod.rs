@@ -7,6 +7,7 @@ mod network;
 mod others;
 mod package;
 mod paste;
+mod revoke;
 mod sharing;
 mod starts;
 mod storage;

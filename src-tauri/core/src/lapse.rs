@@ -209,6 +209,11 @@ impl Lapse {
         self.opened.lock().await.retain(|(_, other)| !other.is_same(bucket));
     }
 
+    /// The same of all buckets.
+    pub(crate) async fn close_buckets(&self) {
+        self.opened.lock().await.clear();
+    }
+
     /// How a bucket shows that what arrived is what was sent, in one request or in parts. Tried on it once, when
     /// that is first needed, and kept.
     pub(crate) async fn integrity(&self, bucket: &Bucket, parts: bool) -> Result<Integrity> {

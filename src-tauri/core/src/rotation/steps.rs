@@ -290,6 +290,7 @@ impl Lapse {
             let at = Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default();
             self.history.switch_key(plan, links, at).await?;
             plan.step = Step::Signed;
+            self.close_buckets().await;
             self.stepped(&RotationStep::Signed { kept });
             crate::point::reach("rotate_signed");
         }

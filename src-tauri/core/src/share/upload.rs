@@ -158,8 +158,14 @@ impl Lapse {
             };
             let Err(error) = sent else { return sent };
             // One that never was answered is told at once.
-            let is_replaced = error.code == Code::SignIn && self.has_new_key(bucket)?;
-            let waits = again && (error.passes() || is_replaced);
+            if again && error.code == Code::SignIn && self.has_new_key(bucket)? {
+                // What a rotation switched off meanwhile is no reason to wait.
+                self.close_bucket(bucket).await;
+                *bucket = self.bucket_to_go_on(share).await?;
+                resumed = true;
+                continue;
+            }
+            let waits = again && error.passes();
             let Some(silent) = progress.silent_for().filter(|silent| waits && *silent < PATIENCE)
             else {
                 return Err(error);

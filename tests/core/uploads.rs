@@ -37,9 +37,9 @@ async fn a_paused_upload_keeps_what_arrived_and_goes_on() {
     assert_eq!(core.state(&id), "uploading");
     let shared = sharing.await.unwrap().unwrap();
     link(&shared).get().assert_gives(&content, "large.bin");
-    // A part whose answer was under way when it was paused, and headers.
+    // Parts whose answers were under way when it was paused, and headers.
     let after = line.sent() - before;
-    assert!(after < 320 * MIB - kept + 17 * MIB, "{after} bytes were sent, {kept} were there");
+    assert!(after < 320 * MIB - kept + 66 * MIB, "{after} bytes were sent, {kept} were there");
     assert!(core.heard.sent(&id) <= 320 * MIB);
 }
 

@@ -98,9 +98,7 @@ test("Undo revokes what was shared together and says what was seen", async ({
   await expect(page.getByRole("status")).toContainText(
     "Revoked. Checked: 1 of 1 link refuses access",
   );
-  expect(await calls(page, "revoke")).toEqual([
-    { id: "s1", keepFile: false },
-  ]);
+  expect(await calls(page, "revoke")).toEqual([{ id: "s1", keepFile: false }]);
 });
 
 test("Undo takes back the rest of the drop too", async ({ page }) => {

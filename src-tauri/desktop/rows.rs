@@ -70,6 +70,7 @@ impl wire::AllLinks {
             last_used,
             last_service,
             by_hand: plan.by_hand,
+            role: plan.role,
         })
     }
 }
@@ -80,9 +81,10 @@ impl wire::AllRevoked {
         Ok(Self {
             checked: count(revoked.checked),
             refused: count(revoked.refused),
+            unasked: count(revoked.unasked),
             kept: kept.collect::<Answer<_>>()?,
             old_key: revoked.old_key.clone(),
-            is_deleted: revoked.is_deleted,
+            is_restorable: revoked.is_restorable,
         })
     }
 }
@@ -94,7 +96,7 @@ impl From<&RotationStep> for wire::RotationStep {
             RotationStep::Stored => Self::Stored,
             RotationStep::Works => Self::Works,
             RotationStep::Signed { kept } => Self::Signed { kept: count(*kept) },
-            RotationStep::Off { .. } => Self::Off,
+            RotationStep::Off { .. } | RotationStep::SessionsEnded { .. } => Self::Off,
             RotationStep::ByHand { access_key } => Self::ByHand { access_key: access_key.clone() },
             RotationStep::Asked { checked, refused, again } => Self::Asked {
                 checked: count(*checked),

@@ -159,6 +159,8 @@ pub struct AllLinks {
     pub last_service: Option<String>,
     /// Whether only a person can make the new key and switch the old one off.
     pub by_hand: bool,
+    /// The role by whose sessions links are signed: all its sessions end, whoever uses it.
+    pub role: Option<String>,
 }
 
 /// An access key that the person types in.
@@ -217,12 +219,14 @@ pub struct AllRevoked {
     pub checked: u32,
     /// Those that it surely refuses.
     pub refused: u32,
+    /// Old links that can't be asked: what signed them isn't kept.
+    pub unasked: u32,
     /// The shares with new links.
     pub kept: Vec<Share>,
     /// The key that was switched off.
     pub old_key: String,
-    /// Whether it is deleted; if not, it can be switched on again for 7 days.
-    pub is_deleted: bool,
+    /// Whether it can be switched on again, for 7 days.
+    pub is_restorable: bool,
 }
 
 /// How far an upload is.

@@ -33,15 +33,16 @@ impl Heard {
         self.0.lock().unwrap().clone()
     }
 
-    /// Bytes of a share's upload, as they were told last.
-    fn sent(&self, id: &ShareId) -> u64 {
+    /// Bytes of a share's upload, as they were told.
+    fn all_sent(&self, id: &ShareId) -> Vec<u64> {
         let begin = format!("sent {id} ");
         let lines = self.lines();
-        lines
-            .iter()
-            .rev()
-            .find_map(|line| line.strip_prefix(&begin)?.parse().ok())
-            .unwrap_or_default()
+        lines.iter().filter_map(|line| line.strip_prefix(&begin)?.parse().ok()).collect()
+    }
+
+    /// Bytes of a share's upload, as they were told last.
+    fn sent(&self, id: &ShareId) -> u64 {
+        self.all_sent(id).pop().unwrap_or_default()
     }
 
     /// The shares whose upload began, in order.

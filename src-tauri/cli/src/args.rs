@@ -152,6 +152,9 @@ pub(crate) struct RevokeArgs {
     /// With --all, where only you can switch keys: the new one that you made; its secret is asked for
     #[arg(long, value_name = "ID", requires = "all")]
     pub(crate) new_key: Option<String>,
+    /// With --all, where links are signed by sessions of this role: end all its sessions, whoever uses it
+    #[arg(long, value_name = "ROLE", requires = "all")]
+    pub(crate) end_sessions_of_role: Option<String>,
     /// Read the new key's secret from standard input
     #[arg(long, requires = "new_key")]
     pub(crate) secret_stdin: bool,
@@ -286,9 +289,12 @@ pub(crate) enum Signer {
         /// An access key that may make users; its secret is asked for, and neither is kept
         #[arg(long, value_name = "ID", group = "admin")]
         admin_access_key: Option<String>,
-        /// Read that secret from standard input
-        #[arg(long, requires = "admin_access_key")]
+        /// Read that secret (or Garage's admin token) from standard input
+        #[arg(long, conflicts_with = "admin_aws_profile")]
         secret_stdin: bool,
+        /// Where Garage's admin API listens (http://127.0.0.1:3903); its token is asked for, and not kept
+        #[arg(long, value_name = "URL", group = "admin")]
+        admin_endpoint: Option<String>,
         /// Sign in for that as this profile of the AWS tools
         #[arg(long, value_name = "NAME", group = "admin")]
         admin_aws_profile: Option<String>,

@@ -134,6 +134,9 @@ impl Screen {
                 format!("It signs from now on; {kept} links are signed again.")
             }
             RotationStep::Off { access_key } => format!("{access_key} is switched off."),
+            RotationStep::SessionsEnded { role } => {
+                format!("The role {role} refuses its earlier sessions.")
+            }
             RotationStep::ByHand { access_key } => format!(
                 "Now switch {access_key} off at the provider's site. Lapse asks with its links until they are refused."
             ),
@@ -240,6 +243,7 @@ fn step_json(step: &RotationStep) -> Value {
         RotationStep::Works => json!({ "step": "works" }),
         RotationStep::Signed { kept } => json!({ "step": "signed", "kept": kept }),
         RotationStep::Off { access_key } => json!({ "step": "off", "access_key": access_key }),
+        RotationStep::SessionsEnded { role } => json!({ "step": "sessions_ended", "role": role }),
         RotationStep::ByHand { access_key } => {
             json!({ "step": "by_hand", "access_key": access_key })
         }

@@ -95,8 +95,11 @@ pub struct Signer {
     pub access_key: String,
     /// The user's name.
     pub user: String,
-    /// The access key of a user that may only rotate the signer's keys; `None` where the signer does that itself.
+    /// The access key of a user that may only rotate the signer's keys, or the id of an admin token for that; `None`
+    /// where the signer does that itself.
     pub rotator: Option<String>,
+    /// Where Garage's admin API takes that token.
+    pub admin_endpoint: Option<Endpoint>,
 }
 
 /// What a person gives to add a profile.

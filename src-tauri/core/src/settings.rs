@@ -14,7 +14,7 @@ use toml_edit::{DocumentMut, Item, Table, value};
 
 use crate::home::{Home, create_private_file};
 use crate::local::Lan;
-use crate::profile::{Draft, LOCAL, Profile, SignIn, Signer};
+use crate::profile::{Draft, Endpoint, LOCAL, Profile, SignIn, Signer};
 use crate::share::{Expiry, Fingerprint};
 use crate::{Code, Error, Result};
 
@@ -258,11 +258,17 @@ impl Settings {
             prefix: text("prefix"),
             path_style: table.get("path_style").and_then(Item::as_bool),
             sign_in,
-            signer: text("signer").map(|access_key| Signer {
-                access_key,
-                user: text("signer_user").unwrap_or_default(),
-                rotator: text("rotator"),
-            }),
+            signer: match text("signer") {
+                Some(access_key) => Some(Signer {
+                    access_key,
+                    user: text("signer_user").unwrap_or_default(),
+                    rotator: text("rotator"),
+                    admin_endpoint: text("admin_endpoint")
+                        .map(|text| Endpoint::parse(&text))
+                        .transpose()?,
+                }),
+                None => None,
+            },
             ca_file: text("ca_file").map(PathBuf::from),
             clean_up: text("clean_up"),
         }
@@ -289,15 +295,11 @@ impl Settings {
             SignIn::AwsProfile(name) => set("aws_profile", name),
             SignIn::AwsDefault | SignIn::LocalStore => set("sign_in", "aws"),
         };
-        if let Some(signer) = &profile.signer {
-            set("signer", &signer.access_key);
-            set("signer_user", &signer.user);
-            if let Some(rotator) = &signer.rotator {
-                set("rotator", rotator);
-            }
-        }
         if let Some(file) = &profile.ca_file {
             set("ca_file", &file.to_string_lossy());
+        }
+        if let Some(signer) = &profile.signer {
+            insert_signer(&mut table, signer);
         }
         table.insert("clean_up", value(profile.clean_up.to_string()));
         table.insert("path_style", value(profile.path_style));
@@ -318,12 +320,7 @@ impl Settings {
         let table =
             profiles.and_then(|table| table.get_mut(name)).and_then(Item::as_table_like_mut);
         let table = table.ok_or_else(|| no_such_profile(name))?;
-        table.insert("signer", value(&signer.access_key));
-        table.insert("signer_user", value(&signer.user));
-        match &signer.rotator {
-            Some(rotator) => table.insert("rotator", value(rotator)),
-            None => table.remove("rotator"),
-        };
+        insert_signer(table, signer);
         Ok(())
     }
 
@@ -378,6 +375,22 @@ impl Settings {
             return Err(failed(error));
         }
         Ok(())
+    }
+}
+
+fn insert_signer(table: &mut dyn toml_edit::TableLike, signer: &Signer) {
+    let endpoint = signer.admin_endpoint.as_ref().map(Endpoint::to_string);
+    let entries = [
+        ("signer", Some(&signer.access_key)),
+        ("signer_user", Some(&signer.user)),
+        ("rotator", signer.rotator.as_ref()),
+        ("admin_endpoint", endpoint.as_ref()),
+    ];
+    for (key, text) in entries {
+        match text {
+            Some(text) => table.insert(key, value(text)),
+            None => table.remove(key),
+        };
     }
 }
 

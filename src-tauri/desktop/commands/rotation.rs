@@ -1,7 +1,7 @@
 //! All links at once, by a new signing key.
 
 use lapse_core::keychain::Sensitive;
-use lapse_core::rotation::Consent;
+use lapse_core::rotation::{Admin, Consent};
 use lapse_core::share::ShareId;
 use lapse_core::storage::Keys;
 use tauri::State;
@@ -24,10 +24,11 @@ pub(crate) async fn revoke_all(
     keep: Vec<String>,
     stop_others: bool,
     new_key: Option<NewKey>,
+    end_sessions_of: Option<String>,
 ) -> Answer<AllRevoked> {
     let keep = keep.iter().map(|id| share_id(id)).collect::<Answer<Vec<ShareId>>>()?;
     let new_key = new_key.map(keys);
-    let consent = Consent { stop_others, delete_key: None, new_key };
+    let consent = Consent { stop_others, delete_key: None, new_key, end_sessions_of };
     let revoked = shell.lapse()?.revoke_all(Some(&profile), &keep, &consent).await?;
     AllRevoked::of(&shell, &revoked)
 }
@@ -38,7 +39,7 @@ pub(crate) async fn create_signer(
     profile: String,
     admin: NewKey,
 ) -> Answer<String> {
-    let signer = shell.lapse()?.create_signer(Some(&profile), keys(admin)).await?;
+    let signer = shell.lapse()?.create_signer(Some(&profile), Admin::Keys(keys(admin))).await?;
     Ok(signer.access_key)
 }
 

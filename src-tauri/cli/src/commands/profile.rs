@@ -4,6 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use lapse_core::keychain::Sensitive;
 use lapse_core::profile::{Draft, Profile, SignIn};
+use lapse_core::rotation::Admin;
 use lapse_core::storage::Keys;
 use lapse_core::storage::probe::Verdict;
 use lapse_core::{Code, Error, Lapse};
@@ -83,14 +84,26 @@ async fn lifecycle(
 }
 
 async fn signer(lapse: &Lapse, output: Output, command: args::Signer) -> Result<Outcome, Error> {
-    let args::Signer::Create { name, admin_access_key, secret_stdin, admin_aws_profile } = command;
+    let args::Signer::Create {
+        name,
+        admin_access_key,
+        secret_stdin,
+        admin_endpoint,
+        admin_aws_profile,
+    } = command;
     let name = name.as_deref();
-    let admin = match (admin_access_key, admin_aws_profile) {
-        (Some(id), _) => {
+    let admin = match (admin_access_key, admin_endpoint, admin_aws_profile) {
+        (Some(id), _, _) => {
             let secret = secret_of(&id, secret_stdin)?;
-            Keys::lasting(id, secret)
+            Admin::Keys(Keys::lasting(id, secret))
         }
-        (None, aws) => lapse.aws_keys(name, aws.as_deref().unwrap_or("default")).await?,
+        (_, Some(endpoint), _) => {
+            let token = secret_of(&endpoint, secret_stdin)?;
+            Admin::Garage { endpoint, token }
+        }
+        (_, _, aws) => {
+            Admin::Keys(lapse.aws_keys(name, aws.as_deref().unwrap_or("default")).await?)
+        }
     };
     let signer = lapse.create_signer(name, admin).await?;
     if output.is_json() {
@@ -100,6 +113,9 @@ async fn signer(lapse: &Lapse, output: Output, command: args::Signer) -> Result<
     } else {
         line(&format!("{} signs links from now on, as {}.", signer.access_key, signer.user));
         output.aside(&match &signer.rotator {
+            Some(rotator) if signer.admin_endpoint.is_some() => format!(
+                "It may only read the bucket. Its keys are rotated with the admin token {rotator}, which is in the keychain. Garage can't narrow a token to one key: this one may make, switch and delete any, and read no settings."
+            ),
             Some(rotator) => format!(
                 "It may only read. Its keys are rotated by {rotator}, which may do nothing else."
             ),

@@ -119,6 +119,7 @@ async fn all(
         stop_others: args.stop_other_users_of_this_key,
         delete_key: args.delete_key,
         new_key: None,
+        end_sessions_of: args.end_sessions_of_role,
     };
     if let Some(id) = args.new_key {
         let secret: Sensitive<String> = secret_of(&id, args.secret_stdin)?;
@@ -138,12 +139,17 @@ async fn all(
 
 fn tell_plan(output: Output, plan: &AllLinks, kept: usize) {
     let links = plan.shares.len();
+    let end = match &plan.role {
+        Some(role) => format!("This ends every session of the role {role} that was issued before now"),
+        None => format!("This switches {} off", plan.access_key),
+    };
     output.aside(&format!(
-        "This switches {} off: the links of {} end, and {kept} of them get new ones. Downloads that are under way may finish. The files stay in the bucket.",
-        plan.access_key,
+        "{end}: the links of {} end, and {kept} of them get new ones. Downloads that are under way may finish. The files stay in the bucket.",
         count(links, "share"),
     ));
-    if !plan.is_own {
+    if plan.role.is_some() {
+        output.aside("Whoever else uses that role must sign in anew.");
+    } else if !plan.is_own {
         let used = plan.last_use.as_ref().map_or_else(String::new, |used| {
             let service = used
                 .service
@@ -174,10 +180,21 @@ pub(crate) fn tell_all(output: Output, revoked: &AllRevoked) -> Outcome {
         }
     }
     if output.is_json() {
-        json_line(&json!({ "checked": checked, "refused": refused, "kept": kept.len() }));
+        let mut line = json!({ "checked": checked, "refused": refused, "kept": kept.len() });
+        if revoked.unasked > 0 {
+            line["unasked"] = json!(revoked.unasked);
+        }
+        json_line(&line);
     } else {
         output.aside(&seen(*checked, *refused));
-        if !revoked.is_deleted && refused == checked {
+        if revoked.unasked > 0 {
+            output.aside(&format!(
+                "{} of before can't be asked: what signed {} isn't kept here.",
+                count(revoked.unasked, "link"),
+                if revoked.unasked == 1 { "it" } else { "them" }
+            ));
+        }
+        if revoked.is_restorable && refused == checked {
             output.aside(&format!(
                 "{} is switched off, not deleted. For 7 days it can be switched on again: lapse profile restore-key {}",
                 revoked.old_key, revoked.profile
@@ -190,7 +207,7 @@ pub(crate) fn tell_all(output: Output, revoked: &AllRevoked) -> Outcome {
     output.tell(&Error::new(
         Code::NotKnown,
         format!("{} of {checked} links could not be seen to be refused yet", checked - refused),
-        "The key is off; Lapse asks again at its next start. Ask now with `lapse check`.",
+        "It is switched off; Lapse asks again at its next start. Ask now with `lapse check`.",
     ));
     Outcome::Failed
 }
@@ -230,7 +247,8 @@ pub(crate) async fn finish(lapse: &Lapse, output: Output) {
         Ok(finished) => {
             for AllRevoked { old_key, checked, refused, .. } in finished {
                 output.aside(&format!(
-                    "lapse: the revoke that was cut off is finished: {old_key} is off. {}",
+                    "lapse: the revoke that was cut off is finished: {old_key} {}. {}",
+                    if old_key.starts_with("role/") { "refuses its earlier sessions" } else { "is off" },
                     seen(checked, refused)
                 ));
             }

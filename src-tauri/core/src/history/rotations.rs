@@ -70,12 +70,19 @@ pub(crate) struct Rotation {
     pub(crate) began_at: Timestamp,
 }
 
+impl Rotation {
+    /// The role whose sessions of before the plan's time are ended, where it is about that and not about a key.
+    pub(crate) fn role(&self) -> Option<&str> {
+        self.old_key.strip_prefix("role/")
+    }
+}
+
 /// What was taken back, for good to read.
 #[derive(Debug, Clone, Serialize)]
 pub struct Revocation {
     /// When.
     pub at: Timestamp,
-    /// How: `deleted`, `moved`, `key_rotated`, `key_restored`.
+    /// How: `deleted`, `moved`, `key_rotated`, `key_restored`, `sessions_ended`.
     pub how: String,
     /// The profile.
     pub profile: String,
@@ -85,7 +92,7 @@ pub struct Revocation {
     pub name: Option<String>,
     /// What the person groups it by.
     pub label: Option<String>,
-    /// The access key that was switched off.
+    /// The access key that was switched off, or `role/NAME` where the sessions of that role were ended.
     pub old_key: Option<String>,
     /// The access key that signs since.
     pub new_key: Option<String>,
@@ -164,6 +171,58 @@ impl History {
         .await
     }
 
+    /// When the sessions of a profile's role were ended last, and whether that is still being done.
+    pub(crate) fn sessions_ended(&self, profile: &str) -> Result<Option<(Timestamp, bool)>> {
+        let sql = "SELECT began_at, step IN ('planned', 'made') FROM rotations
+             WHERE profile = ?1 AND old_key LIKE 'role/%' AND step != 'undone' ORDER BY id DESC LIMIT 1";
+        self.connection()
+            .prepare_cached(sql)
+            .and_then(|mut select| {
+                select
+                    .query_row([profile], |row| Ok((time(row.get(0)?), row.get(1)?)))
+                    .optional()
+            })
+            .map_err(|error| self.failed(error))
+    }
+
+    /// From here on only sessions that were issued since the plan's time sign: kept shares get their links by one, and
+    /// all by earlier ones are marked as taken back. One transaction.
+    pub(crate) async fn switch_sessions(
+        &self,
+        plan: &Rotation,
+        links: Vec<(ShareId, Link)>,
+        at: Timestamp,
+    ) -> Result<()> {
+        let (id, profile, issued) = (plan.id, plan.profile.clone(), plan.began_at);
+        self.write(move |connection| {
+            connection.execute(
+                "UPDATE links SET revoked_at = ?3
+                 WHERE temporary AND signed_at < ?2 AND revoked_at IS NULL AND signed_at + seconds > ?3
+                 AND share IN (SELECT id FROM shares WHERE profile = ?1)",
+                params![profile, issued.as_second(), at.as_second()],
+            )?;
+            for (share, link) in &links {
+                insert_link(connection, share, link)?;
+            }
+            connection.execute(
+                "UPDATE rotations SET step = ?2 WHERE id = ?1",
+                params![id, Step::Off.as_str()],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The shares of a profile with a link by temporary keys whose time isn't over, also those that were taken back.
+    pub(crate) fn shares_of_sessions(&self, profile: &str, now: Timestamp) -> Result<Vec<Share>> {
+        self.select(
+            "WHERE s.revoked_at IS NULL AND s.profile = ?1 AND s.id IN
+                (SELECT share FROM links WHERE temporary AND signed_at + seconds > ?2)
+             ORDER BY s.created_at DESC",
+            params![profile, now.as_second()],
+        )
+    }
+
     /// Whether a new key is being made to sign instead of one.
     pub(crate) fn is_being_replaced(&self, access_key: &str) -> Result<bool> {
         let sql = "SELECT 1 FROM rotations WHERE old_key = ?1 AND step IN ('planned', 'made')";
@@ -181,7 +240,8 @@ impl History {
     /// The last plan of a profile by which a key was switched off, where that holds.
     pub(crate) fn last_rotation(&self, profile: &str) -> Result<Option<Rotation>> {
         let sql =
-            "WHERE profile = ?1 AND step IN ('off', 'done', 'restored') ORDER BY id DESC LIMIT 1";
+            "WHERE profile = ?1 AND old_key NOT LIKE 'role/%' AND step IN ('off', 'done', 'restored')
+             ORDER BY id DESC LIMIT 1";
         let last = self.rotations(sql, params![profile])?.pop();
         Ok(last.filter(|last| last.step != Step::Restored))
     }

@@ -1,5 +1,6 @@
 //! Who can make a key and switch it off.
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::Result;
@@ -24,16 +25,15 @@ pub struct LastUse {
 }
 
 /// Makes, switches and deletes the access keys of one user. Each call may be made again: what is so already is no error.
-pub(crate) trait Authority: Sync {
+pub(crate) trait Authority: Send + Sync {
     /// All of them.
-    fn keys(&self) -> impl Future<Output = Result<Vec<KnownKey>>> + Send;
+    fn keys(&self) -> BoxFuture<'_, Result<Vec<KnownKey>>>;
     /// One more, switched on. The only call that isn't made again by itself.
-    fn create(&self) -> impl Future<Output = Result<Keys>> + Send;
+    fn create(&self) -> BoxFuture<'_, Result<Keys>>;
     /// Switches one on or off.
-    fn set_active(&self, access_key: &str, active: bool)
-    -> impl Future<Output = Result<()>> + Send;
+    fn set_active<'a>(&'a self, access_key: &'a str, active: bool) -> BoxFuture<'a, Result<()>>;
     /// Deletes one, for good.
-    fn delete(&self, access_key: &str) -> impl Future<Output = Result<()>> + Send;
+    fn delete<'a>(&'a self, access_key: &'a str) -> BoxFuture<'a, Result<()>>;
     /// When one was last used, where that is told.
-    fn last_use(&self, access_key: &str) -> impl Future<Output = Result<Option<LastUse>>> + Send;
+    fn last_use<'a>(&'a self, access_key: &'a str) -> BoxFuture<'a, Result<Option<LastUse>>>;
 }

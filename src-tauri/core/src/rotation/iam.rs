@@ -6,6 +6,7 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_smithy_types::body::SdkBody;
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -19,6 +20,8 @@ use crate::storage::{Keys, http};
 use crate::{Code, Error, Result};
 
 const VERSION: &str = "2010-05-08";
+/// As AWS's own «Revoke active sessions» names it.
+const SESSIONS_POLICY: &str = "AWSRevokeOlderSessions";
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// A server that is busy or restarts is asked again.
 const TRIES: u32 = 4;
@@ -141,16 +144,35 @@ impl Iam {
     /// The same for the user that signs in, where the server tells who that is. Not every server takes «whoever asks»
     /// where no user is named.
     pub(crate) async fn of_whoever_signs(self) -> Self {
-        let (sts, region) = &self.sts;
-        let at =
-            Self { endpoint: sts.clone(), region: region.clone(), service: "sts", ..self.clone() };
-        let asked = at.ask_once("GetCallerIdentity", "2011-06-15", &[]).await;
-        let caller = asked.and_then(|body| at.read::<Caller>("GetCallerIdentity", &body));
-        let user = caller.ok().and_then(|caller| {
-            let (_, path) = caller.result.arn.split_once(":user/")?;
+        let user = self.caller().await.ok().and_then(|arn| {
+            let (_, path) = arn.split_once(":user/")?;
             path.rsplit('/').next().map(str::to_owned)
         });
         Self { user, ..self }
+    }
+
+    /// The role by whose session it signs in, where that is so.
+    pub(crate) async fn role(&self) -> Result<Option<String>> {
+        let arn = self.caller().await?;
+        let role = arn.split_once(":assumed-role/").and_then(|(_, path)| path.split('/').next());
+        Ok(role.map(str::to_owned))
+    }
+
+    /// Gives a role a policy of its own; one of this name is replaced.
+    pub(crate) async fn put_role_policy(&self, role: &str, document: &str) -> Result<()> {
+        let parameters =
+            [("RoleName", role), ("PolicyName", SESSIONS_POLICY), ("PolicyDocument", document)];
+        // Asked once: where it was done and the answer was lost, this session may not ask again.
+        self.ask::<Ignored>("PutRolePolicy", &parameters, false).await.map(drop)
+    }
+
+    /// Who signs in.
+    async fn caller(&self) -> Result<String> {
+        let (sts, region) = &self.sts;
+        let at =
+            Self { endpoint: sts.clone(), region: region.clone(), service: "sts", ..self.clone() };
+        let body = at.ask_once("GetCallerIdentity", "2011-06-15", &[]).await?;
+        at.read::<Caller>("GetCallerIdentity", &body).map(|caller| caller.result.arn)
     }
 
     async fn ask_once(
@@ -176,7 +198,8 @@ impl Iam {
         if answer.status == 200 {
             return Ok(answer.body);
         }
-        Err(self.refused(action, answer.status, answer.code.as_deref()))
+        let role = parameters.iter().find(|(name, _)| *name == "RoleName").map(|(_, role)| *role);
+        Err(self.refused(action, role, answer.status, answer.code.as_deref()))
     }
 
     fn signed(&self, body: String) -> Result<::http::Request<SdkBody>> {
@@ -223,7 +246,7 @@ impl Iam {
         self.endpoint.split_once("://").map_or(self.endpoint.as_str(), |(_, host)| host)
     }
 
-    fn refused(&self, action: &str, status: u16, code: Option<&str>) -> Error {
+    fn refused(&self, action: &str, role: Option<&str>, status: u16, code: Option<&str>) -> Error {
         tracing::debug!(action, status, code, "the keys' API refused");
         let (host, who) = (self.host(), &self.keys.access_key);
         match code {
@@ -234,7 +257,10 @@ impl Iam {
                 format!("{host} doesn't let {who} do iam:{action}"),
                 format!(
                     "Give it that right, or let Lapse make a signer of its own: lapse profile signer create. The policy that allows it:\n{}",
-                    super::policy::rotate_own()
+                    match role {
+                        Some(role) => super::policy::end_own_sessions(role),
+                        None => super::policy::rotate_own(),
+                    }
                 ),
             ),
             Some("LimitExceeded" | "LimitExceededException") => Error::new(
@@ -283,55 +309,65 @@ impl Iam {
 }
 
 impl Authority for Iam {
-    async fn keys(&self) -> Result<Vec<KnownKey>> {
-        let mut keys = Vec::new();
-        let mut marker: Option<String> = None;
-        loop {
-            let more: Vec<_> =
-                marker.as_deref().map(|marker| ("Marker", marker)).into_iter().collect();
-            let listed: Listed = self.ask_of_user("ListAccessKeys", &more, true).await?;
-            let result = listed.result;
-            keys.extend(result.keys.members.into_iter().map(|key| KnownKey {
-                is_active: key.status == "Active",
-                created_at: key.created_at.and_then(|at| at.parse().ok()),
-                access_key: key.access_key,
-            }));
-            match result.marker.filter(|_| result.is_truncated.as_deref() == Some("true")) {
-                Some(next) => marker = Some(next),
-                None => return Ok(keys),
+    fn keys(&self) -> BoxFuture<'_, Result<Vec<KnownKey>>> {
+        Box::pin(async {
+            let mut keys = Vec::new();
+            let mut marker: Option<String> = None;
+            loop {
+                let more: Vec<_> =
+                    marker.as_deref().map(|marker| ("Marker", marker)).into_iter().collect();
+                let listed: Listed = self.ask_of_user("ListAccessKeys", &more, true).await?;
+                let result = listed.result;
+                keys.extend(result.keys.members.into_iter().map(|key| KnownKey {
+                    is_active: key.status == "Active",
+                    created_at: key.created_at.and_then(|at| at.parse().ok()),
+                    access_key: key.access_key,
+                }));
+                match result.marker.filter(|_| result.is_truncated.as_deref() == Some("true")) {
+                    Some(next) => marker = Some(next),
+                    None => return Ok(keys),
+                }
             }
-        }
+        })
     }
 
-    async fn create(&self) -> Result<Keys> {
-        // Asked once: a key whose answer was lost would be made twice.
-        let made: Made = self.ask_of_user("CreateAccessKey", &[], false).await?;
-        let MadeKey { access_key, secret } = made.result.key;
-        Ok(Keys::lasting(access_key, Sensitive::new(secret)))
+    fn create(&self) -> BoxFuture<'_, Result<Keys>> {
+        Box::pin(async {
+            // Asked once: a key whose answer was lost would be made twice.
+            let made: Made = self.ask_of_user("CreateAccessKey", &[], false).await?;
+            let MadeKey { access_key, secret } = made.result.key;
+            Ok(Keys::lasting(access_key, Sensitive::new(secret)))
+        })
     }
 
-    async fn set_active(&self, access_key: &str, active: bool) -> Result<()> {
-        let status = if active { "Active" } else { "Inactive" };
-        let parameters = [("AccessKeyId", access_key), ("Status", status)];
-        self.ask_of_user::<Ignored>("UpdateAccessKey", &parameters, true).await.map(drop)
+    fn set_active<'a>(&'a self, access_key: &'a str, active: bool) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let status = if active { "Active" } else { "Inactive" };
+            let parameters = [("AccessKeyId", access_key), ("Status", status)];
+            self.ask_of_user::<Ignored>("UpdateAccessKey", &parameters, true).await.map(drop)
+        })
     }
 
-    async fn delete(&self, access_key: &str) -> Result<()> {
-        let parameters = [("AccessKeyId", access_key)];
-        match self.ask_of_user::<Ignored>("DeleteAccessKey", &parameters, true).await {
-            Err(error) if error.code == Code::NoSuchKey => Ok(()),
-            asked => asked.map(drop),
-        }
+    fn delete<'a>(&'a self, access_key: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let parameters = [("AccessKeyId", access_key)];
+            match self.ask_of_user::<Ignored>("DeleteAccessKey", &parameters, true).await {
+                Err(error) if error.code == Code::NoSuchKey => Ok(()),
+                asked => asked.map(drop),
+            }
+        })
     }
 
-    async fn last_use(&self, access_key: &str) -> Result<Option<LastUse>> {
-        let asked: Used =
-            self.ask("GetAccessKeyLastUsed", &[("AccessKeyId", access_key)], true).await?;
-        let used = asked.result.used;
-        Ok(used
-            .date
-            .and_then(|at| at.parse::<Timestamp>().ok())
-            .map(|at| LastUse { at, service: used.service.filter(|service| service != "N/A") }))
+    fn last_use<'a>(&'a self, access_key: &'a str) -> BoxFuture<'a, Result<Option<LastUse>>> {
+        Box::pin(async move {
+            let asked: Used =
+                self.ask("GetAccessKeyLastUsed", &[("AccessKeyId", access_key)], true).await?;
+            let used = asked.result.used;
+            Ok(used
+                .date
+                .and_then(|at| at.parse::<Timestamp>().ok())
+                .map(|at| LastUse { at, service: used.service.filter(|service| service != "N/A") }))
+        })
     }
 }
 

@@ -4,8 +4,10 @@
 //! signs, a plan that is cut off is undone; from then on it is finished, by whichever process comes next.
 
 mod authority;
+mod garage;
 mod iam;
 mod policy;
+mod role;
 mod signer;
 mod steps;
 
@@ -15,8 +17,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use self::authority::LastUse;
-use self::authority::{Authority as _, KnownKey};
+use self::authority::{Authority, KnownKey};
+use self::garage::Garage;
 use self::iam::Iam;
+pub use self::signer::Admin;
 pub use self::steps::{AllRevoked, RotationStep};
 use self::steps::{BY_HAND, LATER, SPREADING};
 use crate::history::{Revocation, Rotation, Step};
@@ -51,6 +55,8 @@ pub struct AllLinks {
     pub last_use: Option<LastUse>,
     /// Whether only a person can make a new key and switch this one off.
     pub by_hand: bool,
+    /// The role by whose sessions the links are signed, where that is so: all its sessions would end.
+    pub role: Option<String>,
 }
 
 /// What the person allows for a rotation.
@@ -62,6 +68,8 @@ pub struct Consent {
     pub delete_key: Option<String>,
     /// The new key, where only a person can make one; they switch the old one off.
     pub new_key: Option<Keys>,
+    /// Every session of this role ends, whoever uses it.
+    pub end_sessions_of: Option<String>,
 }
 
 /// Held by the one process that rotates keys.
@@ -82,6 +90,9 @@ impl Lapse {
     /// ones would be dead at once.
     pub(crate) async fn signer(&self, bucket: &Bucket) -> Result<Keys> {
         let keys = bucket.signer();
+        if self.is_session_ended(bucket).await? {
+            return self.keys(bucket.profile(), None).await;
+        }
         while self.history.is_being_replaced(&keys.access_key)?
             && self.lock_rotation().is_err_and(|error| error.code == Code::Rotating)
         {
@@ -95,9 +106,10 @@ impl Lapse {
     }
 
     /// Whether a rotation has replaced the keys that a bucket was opened with.
-    pub(crate) fn has_new_key(&self, bucket: &Bucket) -> Result<bool> {
+    pub(crate) async fn has_new_key(&self, bucket: &Bucket) -> Result<bool> {
         let access_key = &bucket.keys().access_key;
-        Ok(self.history.key_now(access_key)? != *access_key)
+        let is_replaced = self.history.key_now(access_key)? != *access_key;
+        Ok(is_replaced || self.is_session_ended(bucket).await?)
     }
 
     /// What [`Self::revoke_all`] would do. Changes nothing.
@@ -106,6 +118,22 @@ impl Lapse {
         let bucket = self.bucket(profile.clone()).await?;
         let (access_key, is_own) = Self::signing_key(&profile, bucket.keys());
         let now = bucket.clock().now();
+        if let Some(role) = self.role_of(&bucket).await {
+            let mut shares = self.history.shares_of_sessions(&profile.name, now)?;
+            shares.retain(|share| {
+                share.links.iter().any(|link| link.temporary && link.is_live(now))
+            });
+            return Ok(AllLinks {
+                profile: profile.name,
+                access_key,
+                shares,
+                others: 0,
+                is_own: false,
+                last_use: None,
+                by_hand: false,
+                role: Some(role),
+            });
+        }
         let mut shares = self.history.shares_of_key(&access_key, now)?;
         let by_key = |share: &Share, ours: bool| {
             let links = share.links.iter().filter(|link| link.is_live(now));
@@ -132,6 +160,7 @@ impl Lapse {
             is_own,
             last_use,
             by_hand,
+            role: None,
         })
     }
 
@@ -147,23 +176,21 @@ impl Lapse {
         self.finish_open().await?;
         let profile = self.profile(profile).await?;
         let bucket = self.bucket(profile.clone()).await?;
+        if let Some(role) = self.role_of(&bucket).await {
+            return self.end_sessions(&bucket, &role, keep, consent).await;
+        }
+        if let Some(role) = &consent.end_sessions_of {
+            return Err(Error::new(
+                Code::Usage,
+                format!("links of «{}» aren't signed by sessions of a role", profile.name),
+                format!("Leave {} out.", role.escape_debug()),
+            ));
+        }
         let (old_key, is_own) = Self::signing_key(&profile, bucket.keys());
         let now = bucket.clock().now();
-        let mut kept = Vec::new();
-        for id in keep {
-            let share = self.history.find(id)?;
-            let lives = |share: &Share| {
-                share.links.iter().any(|link| link.is_live(now) && link.facts.access_key == old_key)
-            };
-            if share.revoked_at.is_some() || !lives(&share) {
-                return Err(Error::new(
-                    Code::NotActive,
-                    format!("the share {} has no link by {old_key} that lives", share.id),
-                    "Leave it out of --keep; `lapse list` shows what lives.",
-                ));
-            }
-            kept.push(share.id);
-        }
+        let kept = self.may_keep(keep, &old_key, |share| {
+            share.links.iter().any(|link| link.is_live(now) && link.facts.access_key == old_key)
+        })?;
         if profile.signer.is_none() && !profile.is_local() && has_secret_from_env() {
             return Err(Error::new(
                 Code::ByHand,
@@ -182,7 +209,7 @@ impl Lapse {
             ));
         }
         let authority = self.authority(&profile, &old_key, None).await?;
-        let before = self.make_room(&authority, &old_key, consent).await?;
+        let before = self.make_room(&*authority, &old_key, consent).await?;
         let mut plan = Rotation {
             id: 0,
             profile: profile.name.clone(),
@@ -197,7 +224,7 @@ impl Lapse {
         };
         plan.id = self.history.plan(&plan)?;
         crate::point::reach("rotate_planned");
-        match self.make_key(&profile, &mut plan, &authority).await {
+        match self.make_key(&profile, &mut plan, &*authority).await {
             Ok(new) => self.finish(&profile, &mut plan, &new, SPREADING).await,
             Err(error) => {
                 // Where even that can't be done now, the next start does it.
@@ -207,6 +234,28 @@ impl Lapse {
                 Err(error)
             }
         }
+    }
+
+    /// The whole ids of the shares that are to be kept, which must have a link that ends.
+    fn may_keep(
+        &self,
+        keep: &[ShareId],
+        signer: &str,
+        lives: impl Fn(&Share) -> bool,
+    ) -> Result<Vec<ShareId>> {
+        let mut kept = Vec::new();
+        for id in keep {
+            let share = self.history.find(id)?;
+            if share.revoked_at.is_some() || !lives(&share) {
+                return Err(Error::new(
+                    Code::NotActive,
+                    format!("the share {} has no link by {signer} that lives", share.id),
+                    "Leave it out of --keep; `lapse list` shows what lives.",
+                ));
+            }
+            kept.push(share.id);
+        }
+        Ok(kept)
     }
 
     /// The same where only a person can switch keys: they made the new one, and switch the old one off.
@@ -269,6 +318,9 @@ impl Lapse {
                 continue;
             };
             match plan.step {
+                _ if plan.role().is_some() => {
+                    finished.push(self.finish_sessions(&profile, &mut plan, None, LATER).await?);
+                }
                 Step::Planned | Step::Made | Step::Undoing => {
                     self.undo(&profile, &mut plan).await?;
                 }
@@ -351,7 +403,7 @@ impl Lapse {
         profile: &Profile,
         old_key: &str,
         signed_by: Option<&Keys>,
-    ) -> Result<Iam> {
+    ) -> Result<Box<dyn Authority>> {
         let clock = self.clock(profile)?;
         let store = self.home.store();
         match (&profile.sign_in, profile.provider.rotation) {
@@ -360,20 +412,27 @@ impl Lapse {
                     .map_err(|error| crate::local::store_error(&error))?;
                 let secret = Sensitive::new(root.secret_key.clone());
                 let keys = Keys::lasting(root.access_key.clone(), secret);
-                Iam::open(profile, keys, Some("profile".to_owned()), clock)
+                Ok(Box::new(Iam::open(profile, keys, Some("profile".to_owned()), clock)?))
             }
-            _ if profile.signer.as_ref().is_some_and(|signer| signer.rotator.is_some()) => {
-                let signer = profile.signer.as_ref();
-                let rotator = signer.and_then(|signer| signer.rotator.as_deref());
-                let keys = self.keys(profile, rotator).await?;
-                Iam::open(profile, keys, signer.map(|signer| signer.user.clone()), clock)
+            _ if let Some(signer) = &profile.signer
+                && let Some(rotator) = &signer.rotator =>
+            {
+                let keys = self.keys(profile, Some(rotator)).await?;
+                let user = &signer.user;
+                Ok(match &signer.admin_endpoint {
+                    Some(endpoint) => {
+                        let endpoint = endpoint.clone();
+                        Box::new(Garage::open(profile, endpoint, keys.secret, user, clock)?)
+                    }
+                    None => Box::new(Iam::open(profile, keys, Some(user.clone()), clock)?),
+                })
             }
             (SignIn::AccessKey(_), Way::Iam) => {
                 let keys = match signed_by {
                     Some(keys) => keys.clone(),
                     None => self.keys(profile, Some(old_key)).await?,
                 };
-                Ok(Iam::open(profile, keys, None, clock)?.of_whoever_signs().await)
+                Ok(Box::new(Iam::open(profile, keys, None, clock)?.of_whoever_signs().await))
             }
             (SignIn::AwsProfile(_) | SignIn::AwsDefault, _) if profile.signer.is_none() => {
                 Err(Error::new(
@@ -382,6 +441,11 @@ impl Lapse {
                     "Let Lapse sign with a key of its own (lapse profile signer create), or revoke the shares one by one: lapse revoke ID…",
                 ))
             }
+            (_, Way::GarageAdmin) => Err(Error::new(
+                Code::ByHand,
+                "Garage switches keys by its admin API alone",
+                "Let Lapse sign with a key of its own (lapse profile signer create --admin-endpoint URL). Or make a new key with «garage key create», then: lapse revoke --all --new-key ID. Lapse sees that the old one is dead before it calls it done.",
+            )),
             _ => Err(Error::new(
                 Code::ByHand,
                 format!("{} lets no program switch keys", profile.provider.name),
@@ -393,7 +457,7 @@ impl Lapse {
     /// The user's keys, once there is room for one more.
     async fn make_room(
         &self,
-        authority: &Iam,
+        authority: &dyn Authority,
         old_key: &str,
         consent: &Consent,
     ) -> Result<Vec<KnownKey>> {

@@ -1,5 +1,6 @@
 //! The policies that signing and rotating need, as IAM takes them.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::profile::Profile;
@@ -7,6 +8,22 @@ use crate::profile::Profile;
 /// What a key needs to rotate itself, to be shown to a person.
 pub(super) fn rotate_own() -> String {
     document(&[rotation("arn:aws:iam::*:user/${aws:username}")])
+}
+
+/// What a role's session needs to end the sessions of its role, to be shown to a person.
+pub(super) fn end_own_sessions(role: &str) -> String {
+    let resource = format!("arn:aws:iam::*:role/{role}");
+    document(&[json!({ "Effect": "Allow", "Action": ["iam:PutRolePolicy"], "Resource": [resource] })])
+}
+
+/// Refuses everything to the sessions of a role that were issued before a time.
+pub(super) fn deny_sessions_before(at: Timestamp) -> String {
+    document(&[json!({
+        "Effect": "Deny",
+        "Action": ["*"],
+        "Resource": ["*"],
+        "Condition": { "DateLessThan": { "aws:TokenIssueTime": at.to_string() } },
+    })])
 }
 
 /// Lets whoever has it rotate the keys of one user, and do nothing else.

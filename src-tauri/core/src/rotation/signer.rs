@@ -1,22 +1,38 @@
 //! A user that only signs links, so that rotating its key touches neither uploads nor other programs.
 
 use super::authority::Authority as _;
+use super::garage::Garage;
 use super::iam::Iam;
 use super::policy;
+use crate::keychain::Sensitive;
 use crate::lapse::Lapse;
-use crate::profile::{Profile, Signer, check_access_key};
+use crate::profile::{Endpoint, Profile, Signer, check_access_key};
 use crate::share::random_step;
+use crate::storage::provider::Rotation as Way;
 use crate::storage::{Keys, keychain_error};
 use crate::{Code, Error, Result};
 
 /// Letters and digits that tell one profile's users from another's.
 const LETTERS: usize = 8;
 
+/// Who may make users and keys: asked once, never kept.
+#[derive(Debug)]
+pub enum Admin {
+    /// An access key of the IAM query API.
+    Keys(Keys),
+    /// A token of Garage's admin API.
+    Garage {
+        /// Where that listens: `http://127.0.0.1:3903`.
+        endpoint: String,
+        /// The token.
+        token: Sensitive<String>,
+    },
+}
+
 impl Lapse {
     /// Makes a user that may read what is under a profile's prefix and nothing else, and one that may rotate its keys
     /// and nothing else; links are signed by the first from then on. `admin` isn't kept.
-    pub async fn create_signer(&self, profile: Option<&str>, admin: Keys) -> Result<Signer> {
-        check_access_key(&admin.access_key)?;
+    pub async fn create_signer(&self, profile: Option<&str>, admin: Admin) -> Result<Signer> {
         let profile = self.profile(profile).await?;
         if profile.is_local() {
             return Err(Error::new(
@@ -32,40 +48,99 @@ impl Lapse {
                 "Rotate its key with `lapse revoke --all`.",
             ));
         }
+        let is_garage = profile.provider.rotation == Way::GarageAdmin;
+        if is_garage != matches!(admin, Admin::Garage { .. }) {
+            let (what, hint) = if is_garage {
+                (
+                    "Garage makes keys by its admin API, not by an access key",
+                    "Give its address: lapse profile signer create --admin-endpoint http://127.0.0.1:3903",
+                )
+            } else {
+                ("only Garage takes an admin token", "Leave --admin-endpoint out.")
+            };
+            return Err(Error::new(Code::Usage, what, hint));
+        }
         let bucket = self.bucket(profile.clone()).await?;
-        let kms_key = bucket.kms_key().await;
-        let admin = Iam::open(&profile, admin, None, self.clock(&profile)?)?;
         let mut letters = random_step();
         letters.truncate(LETTERS);
         let user = format!("lapse-signer-{letters}");
-        let made = self.make_signer(&profile, &admin, &user, kms_key.as_deref()).await;
-        let (signer, secrets) = match made {
-            Ok(made) => made,
-            Err(error) => {
-                // What was made of it is no use to anyone.
-                for user in [&user, &rotator_of(&user)] {
-                    if let Err(error) = admin.of(user).delete_user().await {
-                        tracing::info!(user, code = error.code.as_str(), "a user may be left");
+        match admin {
+            Admin::Keys(admin) => {
+                check_access_key(&admin.access_key)?;
+                let kms_key = bucket.kms_key().await;
+                let admin = Iam::open(&profile, admin, None, self.clock(&profile)?)?;
+                let made = self.make_signer(&profile, &admin, &user, kms_key.as_deref()).await;
+                self.keep_signer(&profile, made, || async {
+                    for user in [&user, &rotator_of(&user)] {
+                        admin.of(user).delete_user().await?;
                     }
-                }
-                return Err(error);
+                    Ok(())
+                })
+                .await
             }
-        };
+            Admin::Garage { endpoint, token } => {
+                let endpoint = Endpoint::parse(&endpoint)?;
+                let clock = self.clock(&profile)?;
+                let garage = Garage::open(&profile, endpoint.clone(), token, &user, clock)?;
+                let made = self.make_keys(&profile, endpoint, &garage, &user).await;
+                let rotator = made.as_ref().ok().and_then(|(signer, _)| signer.rotator.clone());
+                self.keep_signer(&profile, made, || async {
+                    for key in garage.keys().await? {
+                        garage.delete(&key.access_key).await?;
+                    }
+                    match rotator {
+                        Some(rotator) => garage.delete_token(&rotator).await,
+                        None => Ok(()),
+                    }
+                })
+                .await
+            }
+        }
+    }
+
+    /// Keeps the secrets and names the signer in the settings; where that can't be, what was made is taken away.
+    async fn keep_signer<F: Future<Output = Result<()>> + Send>(
+        &self,
+        profile: &Profile,
+        made: Result<(Signer, Vec<Keys>)>,
+        take_away: impl FnOnce() -> F + Send,
+    ) -> Result<Signer> {
         let kept = async {
+            let (signer, secrets) = made?;
             for keys in &secrets {
                 let name = profile.secret_name(&keys.access_key);
                 let set = self.keychain.keychain().set(&name, &keys.secret).await;
                 set.map_err(keychain_error)?;
             }
-            self.change_settings(|settings| settings.set_signer(&profile.name, &signer))
+            self.change_settings(|settings| settings.set_signer(&profile.name, &signer))?;
+            Ok(signer)
         };
-        if let Err(error) = kept.await {
-            for user in [&user, &rotator_of(&user)] {
-                admin.of(user).delete_user().await?;
-            }
-            return Err(error);
+        let kept = kept.await;
+        if kept.is_err()
+            && let Err(error) = take_away().await
+        {
+            tracing::warn!(code = error.code.as_str(), "a user or a key may be left");
         }
-        Ok(signer)
+        kept
+    }
+
+    async fn make_keys(
+        &self,
+        profile: &Profile,
+        endpoint: Endpoint,
+        garage: &Garage,
+        user: &str,
+    ) -> Result<(Signer, Vec<Keys>)> {
+        let keys = garage.create().await?;
+        self.wait_until_known(profile, &keys).await?;
+        let (id, token) = garage.create_token(&rotator_of(user)).await?;
+        let signer = Signer {
+            access_key: keys.access_key.clone(),
+            user: user.to_owned(),
+            rotator: Some(id.clone()),
+            admin_endpoint: Some(endpoint),
+        };
+        Ok((signer, vec![keys, Keys::lasting(id, token)]))
     }
 
     async fn make_signer(
@@ -92,8 +167,12 @@ impl Lapse {
             }
             Err(error) => return Err(error),
         };
-        let mut signer =
-            Signer { access_key: keys.access_key.clone(), user: user.to_owned(), rotator: None };
+        let mut signer = Signer {
+            access_key: keys.access_key.clone(),
+            user: user.to_owned(),
+            rotator: None,
+            admin_endpoint: None,
+        };
         if rotates {
             let keys = rotator.create().await?;
             signer.rotator = Some(keys.access_key.clone());

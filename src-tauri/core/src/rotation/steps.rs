@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 
-use super::authority::{Authority as _, KnownKey};
-use super::iam::Iam;
+use super::authority::{Authority, KnownKey};
 use crate::event::Event;
 use crate::history::{Revocation, Rotation, Step};
 use crate::lapse::Lapse;
@@ -25,8 +24,8 @@ pub(super) const LATER: Duration = Duration::from_secs(2);
 pub(super) const BY_HAND: Duration =
     if cfg!(feature = "failpoints") { SPREADING } else { Duration::from_mins(10) };
 /// Between two looks, at first.
-const PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+pub(super) const PAUSE: Duration = Duration::from_millis(250);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Links that are asked at once.
 const AT_ONCE: usize = 48;
 /// How far a server's date of a new key may be from ours.
@@ -56,6 +55,11 @@ pub enum RotationStep {
         /// Its id.
         access_key: String,
     },
+    /// The role refuses every session that was issued before now.
+    SessionsEnded {
+        /// Its name.
+        role: String,
+    },
     /// The person must switch the old key off now.
     ByHand {
         /// Its id.
@@ -84,7 +88,7 @@ pub enum RotationStep {
 pub struct AllRevoked {
     /// The profile.
     pub profile: String,
-    /// The key that was switched off.
+    /// The key that was switched off, or `role/NAME` where the sessions of that role were ended.
     pub old_key: String,
     /// The key that signs now.
     pub new_key: String,
@@ -92,23 +96,26 @@ pub struct AllRevoked {
     pub checked: usize,
     /// Those that it surely refuses.
     pub refused: usize,
+    /// Old links that can't be asked: what signed them isn't kept.
+    pub unasked: usize,
     /// The shares that were kept, with their new links.
     pub kept: Vec<Shared>,
-    /// Whether the old key is deleted, not only switched off.
-    pub is_deleted: bool,
+    /// Whether the old key can be switched on again.
+    pub is_restorable: bool,
 }
 
 /// One old link to be asked about.
-struct Asked {
-    share: ShareId,
-    link: Link,
-    size: u64,
-    is_kept: bool,
-    seen: Option<Seen>,
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) share: ShareId,
+    pub(super) link: Link,
+    pub(super) size: u64,
+    pub(super) is_kept: bool,
+    pub(super) seen: Option<Seen>,
 }
 
 impl Lapse {
-    fn stepped(&self, step: &RotationStep) {
+    pub(super) fn stepped(&self, step: &RotationStep) {
         self.sink.emit(Event::Rotation(step));
     }
 
@@ -117,7 +124,7 @@ impl Lapse {
         &self,
         profile: &Profile,
         plan: &mut Rotation,
-        authority: &Iam,
+        authority: &dyn Authority,
     ) -> Result<Keys> {
         let new = match authority.create().await {
             Ok(new) => new,
@@ -157,7 +164,7 @@ impl Lapse {
     }
 
     /// Which other key stands in the way, for the person to say whether it may go.
-    async fn too_many(&self, plan: &Rotation, authority: &Iam, error: Error) -> Error {
+    async fn too_many(&self, plan: &Rotation, authority: &dyn Authority, error: Error) -> Error {
         let Some(other) = plan.before.iter().find(|key| **key != plan.old_key) else {
             return error;
         };
@@ -319,14 +326,15 @@ impl Lapse {
             self.stepped(&step);
             crate::point::reach("rotate_off");
         }
+        let asked = self.old_links(&bucket, plan)?;
+        let total = asked.iter().filter(|one| !one.is_kept).count();
         let (checked, refused) = match old {
-            Some(old) => self.ask_all_until_refused(&bucket, plan, &old, new, patience).await?,
+            Some(old) => self.ask_all_until_refused(&bucket, asked, &old, new, patience).await?,
             None => (0, 0),
         };
         self.keep_clock(&bucket)?;
         crate::point::reach("rotate_asked");
-        let is_deleted = plan.is_own && refused == checked;
-        if is_deleted {
+        if plan.is_own && refused == checked {
             let authority = self.authority(profile, &new.access_key, Some(new)).await?;
             authority.delete(&plan.old_key).await?;
             crate::point::reach("rotate_deleted");
@@ -357,8 +365,9 @@ impl Lapse {
             new_key: new.access_key.clone(),
             checked,
             refused,
+            unasked: total - checked,
             kept,
-            is_deleted,
+            is_restorable: !plan.is_own,
         })
     }
 
@@ -371,7 +380,7 @@ impl Lapse {
     ) -> Result<Vec<(ShareId, Link)>> {
         let now = Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default();
         let mut links = Vec::new();
-        let mut shares = self.shares_of(plan, now)?;
+        let mut shares = by_id(self.history.shares_of_key(&plan.old_key, now)?);
         for id in &plan.keep {
             let Some(share) = shares.remove(id) else { continue };
             let by_old = |link: &&Link| link.is_live(now) && link.facts.access_key == plan.old_key;
@@ -391,17 +400,11 @@ impl Lapse {
         Ok(links)
     }
 
-    /// The shares with links by the old key, by their ids: thousands are read at once.
-    fn shares_of(&self, plan: &Rotation, now: Timestamp) -> Result<HashMap<ShareId, Share>> {
-        let shares = self.history.shares_of_key(&plan.old_key, now)?;
-        Ok(shares.into_iter().map(|share| (share.id.clone(), share)).collect())
-    }
-
     /// The kept shares as they are now, each with its link.
-    fn kept(&self, bucket: &Bucket, plan: &Rotation, new: &Keys) -> Result<Vec<Shared>> {
+    pub(super) fn kept(&self, bucket: &Bucket, plan: &Rotation, new: &Keys) -> Result<Vec<Shared>> {
         let now = bucket.clock().now();
         let mut kept = Vec::new();
-        let mut shares = self.shares_of(plan, now)?;
+        let mut shares = by_id(self.history.shares_of_key(&new.access_key, now)?);
         for id in &plan.keep {
             let Some(share) = shares.remove(id) else { continue };
             let by_new =
@@ -416,15 +419,14 @@ impl Lapse {
 
     /// Asks with the old links until each is refused, or the time is over. In the same pass a link by the new key must
     /// open, else a refusal may be the network's. Gives how many were asked and how many refused, kept ones apart.
-    async fn ask_all_until_refused(
+    pub(super) async fn ask_all_until_refused(
         &self,
         bucket: &Bucket,
-        plan: &Rotation,
+        mut asked: Vec<Asked>,
         old: &Keys,
         new: &Keys,
         patience: Duration,
     ) -> Result<(usize, usize)> {
-        let mut asked = self.old_links(bucket, plan)?;
         let count = |asked: &[Asked]| {
             let checked = asked.iter().filter(|one| !one.is_kept);
             let refused =
@@ -442,7 +444,7 @@ impl Lapse {
                 async move { (at, bucket.ask(&one.link.facts, old, one.size).await) }
             });
             let answers: Vec<_> = stream::iter(asking).buffer_unordered(AT_ONCE).collect().await;
-            let opens = self.new_link_opens(bucket, plan, &asked, new).await?;
+            let opens = self.new_link_opens(bucket, &asked, new).await?;
             let now = Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default();
             let mut rows = Vec::new();
             for (at, seen) in answers {
@@ -492,7 +494,6 @@ impl Lapse {
     async fn new_link_opens(
         &self,
         bucket: &Bucket,
-        plan: &Rotation,
         asked: &[Asked],
         new: &Keys,
     ) -> Result<bool> {
@@ -507,13 +508,18 @@ impl Lapse {
             }
         }
         // With no object left to open, that the key is known must do.
-        tracing::debug!(profile = plan.profile, "no link opens by the new key");
+        tracing::debug!(profile = bucket.profile().name, "no link opens by the new key");
         Ok(bucket.knows_key().await.is_ok())
     }
 }
 
+/// Thousands are read at once.
+fn by_id(shares: Vec<Share>) -> HashMap<ShareId, Share> {
+    shares.into_iter().map(|share| (share.id.clone(), share)).collect()
+}
+
 /// The same link by other keys, from now on for a minute: for ourselves.
-fn by(facts: &LinkFacts, keys: &Keys) -> LinkFacts {
+pub(super) fn by(facts: &LinkFacts, keys: &Keys) -> LinkFacts {
     let signed_at = facts.signed_at.max(facts.ends_at() - SignedDuration::from_secs(604_800));
     LinkFacts { access_key: keys.access_key.clone(), signed_at, ..facts.clone() }
 }

@@ -256,7 +256,7 @@ impl Lapse {
     /// A new link, cut to what the sign-in and the provider allow.
     fn sign(&self, bucket: &Bucket, signer: &Keys, share: &Share, expires: Expiry) -> Result<Link> {
         let now = bucket.clock().now();
-        let (seconds, limited_by) = allowed(expires, now, bucket.profile(), signer)?;
+        let (seconds, limited_by) = allowed(expires.seconds(), now, bucket.profile(), signer)?;
         let end = now + jiff::SignedDuration::from_secs(i64::from(seconds));
         match limited_by {
             Some(code @ Code::SignInEnds) => self.notice_of_share(
@@ -410,13 +410,13 @@ fn draft(
 }
 
 /// Seconds that a link may live, and what cut it short.
-fn allowed(
-    asked: Expiry,
+pub(crate) fn allowed(
+    asked: u32,
     now: Timestamp,
     profile: &Profile,
     signer: &Keys,
 ) -> Result<(u32, Option<Code>)> {
-    let mut seconds = asked.seconds();
+    let mut seconds = asked;
     let mut limited_by = None;
     let cap = u32::try_from(profile.provider.longest_link.as_secs()).unwrap_or(u32::MAX);
     if cap < seconds {

@@ -23,6 +23,7 @@ use serde::{Serialize, Serializer};
 
 pub use ask::Known;
 pub use expiry::Expiry;
+pub(crate) use make::allowed;
 pub use make::{Request, Shared};
 pub(crate) use name::{content_type, disposition, object_key};
 pub use reach::Reach;

@@ -158,7 +158,9 @@ impl Lapse {
             };
             let Err(error) = sent else { return sent };
             // One that never was answered is told at once.
-            if again && error.code == Code::SignIn && self.has_new_key(bucket)? {
+            // A role refuses sessions that were ended.
+            let is_off = matches!(error.code, Code::SignIn | Code::AccessDenied);
+            if again && is_off && self.has_new_key(bucket).await? {
                 // What a rotation switched off meanwhile is no reason to wait.
                 self.close_bucket(bucket).await;
                 *bucket = self.bucket_to_go_on(share).await?;
@@ -215,7 +217,7 @@ impl Lapse {
         }
         let renew = || -> BoxFuture<'_, Result<Option<Bucket>>> {
             Box::pin(async move {
-                let is_replaced = self.has_new_key(bucket)?;
+                let is_replaced = self.has_new_key(bucket).await?;
                 Ok(if is_replaced { Some(self.bucket_to_go_on(share).await?) } else { None })
             })
         };

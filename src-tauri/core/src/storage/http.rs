@@ -28,6 +28,8 @@ pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(20);
 /// An S3 error is short; a portal's page is not read beyond this.
 const MOST_BODY: usize = 64 * 1024;
+/// Lists of keys can be long.
+const MOST_WHOLE_BODY: usize = 4 * 1024 * 1024;
 
 /// How one profile connects: proxies from the environment, certificates from the system and the profile.
 #[derive(Debug, Clone)]
@@ -151,7 +153,8 @@ async fn exchange(
     let etag = response.headers().get("etag").is_some();
     let mut stream = response.into_body();
     let mut body = Vec::new();
-    while body.len() < MOST_BODY {
+    let most = if is_whole { MOST_WHOLE_BODY } else { MOST_BODY };
+    while body.len() < most {
         match tokio::time::timeout(ANSWER, stream.frame()).await {
             Ok(Some(Ok(frame))) => {
                 body.extend_from_slice(frame.data_ref().map_or(&[], |data| data));

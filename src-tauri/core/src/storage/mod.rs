@@ -27,6 +27,7 @@ use aws_sdk_s3::config::{
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
 pub use integrity::Integrity;
@@ -90,6 +91,7 @@ pub struct Bucket {
     clock: ServerClock,
     slowed: Slowed,
     known: Arc<Known>,
+    opened_at: Timestamp,
 }
 
 /// What was seen of a bucket since it was opened.
@@ -132,6 +134,7 @@ impl Bucket {
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
         let client = Client::from_conf(config.build());
+        let opened_at = clock.now();
         Ok(Self {
             profile,
             keys,
@@ -141,6 +144,7 @@ impl Bucket {
             clock,
             slowed,
             known: Arc::default(),
+            opened_at,
         })
     }
 
@@ -157,6 +161,11 @@ impl Bucket {
     /// The keys that sign links.
     pub fn signer(&self) -> &Keys {
         self.signer.as_ref().unwrap_or(&self.keys)
+    }
+
+    /// When its keys were got, at the latest, by the server's clock.
+    pub(crate) fn opened_at(&self) -> Timestamp {
+        self.opened_at
     }
 
     /// The same, with other keys for links.

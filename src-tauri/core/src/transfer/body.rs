@@ -2,8 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
@@ -100,9 +99,9 @@ impl Piece {
     pub(super) fn body(&self, sent: &Arc<Counted>) -> ByteStream {
         let (piece, sent) = (self.clone(), Arc::clone(sent));
         ByteStream::new(SdkBody::retryable(move || {
-            sent.begin();
+            let attempt = sent.begin();
             let state = (piece.clone(), Arc::clone(&sent), 0, sent.way.summing());
-            let frames = stream::try_unfold(state, |(piece, sent, at, mut sum)| async move {
+            let frames = stream::try_unfold(state, move |(piece, sent, at, mut sum)| async move {
                 if at == piece.length {
                     return Ok(None);
                 }
@@ -117,11 +116,9 @@ impl Piece {
                 };
                 let (bytes, sum) = piece.work(read).await?;
                 let read = bytes.len() as u64;
-                sent.add(read);
                 // Nobody asks for more once the length that was told is reached.
-                if at + read == piece.length {
-                    sent.sum(sum.clone().end());
-                }
+                let whole = (at + read == piece.length).then(|| sum.clone().end());
+                sent.add(attempt, read, whole);
                 crate::point::reach("mid_part");
                 Ok::<_, io::Error>(Some((Frame::data(bytes), (piece, sent, at + read, sum))))
             });
@@ -161,63 +158,68 @@ fn shorter() -> io::Error {
 pub(super) struct Counted {
     progress: Arc<Progress>,
     round: u64,
-    bytes: AtomicU64,
     /// What is summed up while it is sent.
     way: Integrity,
-    sum: Mutex<Option<Sum>>,
+    attempt: Mutex<Attempt>,
+}
+
+/// One sending of the body: one before it may still be let go of.
+#[derive(Debug, Default)]
+struct Attempt {
+    number: u32,
+    bytes: u64,
+    sum: Option<Sum>,
 }
 
 impl Counted {
     pub(super) fn new(progress: &Arc<Progress>, way: Integrity) -> Self {
-        Self {
-            progress: Arc::clone(progress),
-            round: progress.round(),
-            bytes: AtomicU64::new(0),
-            way,
-            sum: Mutex::default(),
-        }
+        let round = progress.round();
+        Self { progress: Arc::clone(progress), round, way, attempt: Mutex::default() }
     }
 
-    fn begin(&self) {
+    fn attempt(&self) -> MutexGuard<'_, Attempt> {
+        self.attempt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self) -> u32 {
         self.take_back();
-        *self.locked() = None;
+        let mut attempt = self.attempt();
+        attempt.number += 1;
+        attempt.sum = None;
+        attempt.number
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, Option<Sum>> {
-        self.sum.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn sum(&self, sum: Sum) {
-        *self.locked() = Some(sum);
+    /// So much more was handed over; `sum` once that was all.
+    fn add(&self, number: u32, bytes: u64, sum: Option<Sum>) {
+        let mut attempt = self.attempt();
+        if attempt.number == number {
+            attempt.bytes += bytes;
+            attempt.sum = sum;
+            // Under the lock: nothing is taken back before it was counted.
+            self.progress.add(bytes, self.round);
+        }
     }
 
     /// What was sent sums up to this; `before` where that was summed up before.
     pub(super) fn summed(&self, before: Sum) -> Sum {
         match self.way {
             // Of no bytes none were read.
-            Integrity::Md5 => {
-                let read = *self.locked();
-                read.unwrap_or_else(|| self.way.summing().end())
-            }
+            Integrity::Md5 => self.attempt().sum.unwrap_or_else(|| self.way.summing().end()),
             Integrity::Crc64 | Integrity::Size => before,
         }
     }
 
-    fn add(&self, bytes: u64) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.progress.add(bytes, self.round);
-    }
-
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+        self.attempt().bytes
     }
 
     fn take_back(&self) {
-        self.progress.take_back(self.bytes.swap(0, Ordering::Relaxed), self.round);
+        let bytes = std::mem::take(&mut self.attempt().bytes);
+        self.progress.take_back(bytes, self.round);
     }
 
     pub(super) fn arrived(&self) {
-        self.bytes.store(0, Ordering::Relaxed);
+        self.attempt().bytes = 0;
     }
 }
 

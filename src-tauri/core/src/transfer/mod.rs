@@ -162,7 +162,7 @@ impl Sending<'_, '_> {
 
     /// Once the keys were replaced the same can be asked for again.
     async fn go_on_after(&mut self, error: Error) -> Result<()> {
-        if error.code != Code::SignIn {
+        if !matches!(error.code, Code::SignIn | Code::AccessDenied) {
             return Err(error);
         }
         self.bucket = Cow::Owned((self.renew)().await?.ok_or(error)?);

@@ -37,7 +37,6 @@ impl Sending<'_, '_> {
                 Standing::Begun(id, arrived) => (id, arrived),
                 Standing::Whole(object) => return Ok(object),
             };
-            self.progress.begin_at(arrived.keys().map(|number| layout.range(*number).1).sum());
             self.missing_parts(source, layout, &id, &mut arrived).await?;
             source.check_unchanged()?;
             let parts: Vec<Arrived> = arrived.into_values().collect();
@@ -60,6 +59,7 @@ impl Sending<'_, '_> {
         let (share, history, way) = (self.share, self.history, self.upload.integrity);
         loop {
             self.reins.may_go().await?;
+            progress.begin_at(arrived.keys().map(|number| layout.range(*number).1).sum());
             let missing: Vec<u32> =
                 layout.numbers().filter(|number| !arrived.contains_key(number)).collect();
             if missing.is_empty() {

@@ -18,6 +18,7 @@ const COMMANDS: &[&str] = &[
     "check",
     "extend",
     "revoke",
+    "purge",
     "all_links",
     "revoke_all",
     "create_signer",

@@ -303,17 +303,16 @@ impl Intake {
     }
 
     fn wait(&self, app: &AppHandle, count: usize) {
-        let more = rows::count(count);
-        let count = self.waiting.fetch_add(more, Ordering::Relaxed) + more;
-        change(app, Change::Waiting { count });
+        self.waiting.fetch_add(rows::count(count), Ordering::Relaxed);
+        app.state::<Shell>().bridge.waits();
     }
 
     /// One of those that wait begins, and holds its places until this is dropped.
     async fn turn(&self, app: &AppHandle, weight: u32) -> Option<SemaphorePermit<'_>> {
         // It isn't closed as long as the app lives.
         let turn = self.turns.acquire_many(weight).await.ok();
-        let count = self.waiting.fetch_sub(1, Ordering::Relaxed) - 1;
-        change(app, Change::Waiting { count });
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        app.state::<Shell>().bridge.waits();
         turn
     }
 

@@ -50,6 +50,7 @@ impl From<&Known> for wire::Share {
             has_file: share.file().is_some(),
             revocable: share.is_ours(),
             other_links: count(known.live_links).saturating_sub(1),
+            label: share.label.clone(),
         }
     }
 }

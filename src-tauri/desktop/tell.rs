@@ -27,11 +27,19 @@ const SMOOTH: f64 = 3.0;
 /// What core said, on its way to the page.
 #[derive(Debug)]
 enum Told {
-    Started { id: ShareId, size: Option<u64> },
-    Sent { id: ShareId, sent: u64 },
+    Started {
+        id: ShareId,
+        size: Option<u64>,
+    },
+    Sent {
+        id: ShareId,
+        sent: u64,
+    },
     Ended(ShareId),
     Changed(ShareId),
     Rotated(RotationStep),
+    /// How many files wait for their turn is another number now.
+    Waits,
 }
 
 /// Core's sink: takes each event without waiting.
@@ -66,6 +74,12 @@ impl Bridge {
     pub(crate) fn take_notices(&self, id: &ShareId) -> Vec<String> {
         let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
         notices.remove(id).unwrap_or_default()
+    }
+
+    /// Tells the page soon how many files wait: thousands begin in a few seconds.
+    pub(crate) fn waits(&self) {
+        // It fails only when the app ends.
+        let _ = self.told.send(Told::Waits);
     }
 
     /// Checks a storage, and `hear`s each line of that.
@@ -164,6 +178,7 @@ pub(crate) async fn run(app: AppHandle, Heard(mut heard): Heard) {
             () = stalled => {}
         }
         let mut changed = BTreeSet::new();
+        let mut waits = false;
         for told in told.drain(..) {
             match told {
                 Told::Started { id, size } => {
@@ -180,6 +195,7 @@ pub(crate) async fn run(app: AppHandle, Heard(mut heard): Heard) {
                 Told::Changed(id) => {
                     changed.insert(id);
                 }
+                Told::Waits => waits = true,
                 Told::Rotated(step) => change(&app, Change::Rotated { step }),
             }
         }
@@ -187,6 +203,9 @@ pub(crate) async fn run(app: AppHandle, Heard(mut heard): Heard) {
         if !changed.is_empty() {
             let (shares, gone) = shell.rows(&changed);
             change(&app, Change::Shares { shares, gone });
+        }
+        if waits {
+            change(&app, Change::Waiting { count: shell.intake.waiting() });
         }
         if !uploads.is_empty() {
             let progress = uploads.iter_mut().map(|(id, upload)| upload.progress(id));

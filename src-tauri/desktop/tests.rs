@@ -26,6 +26,8 @@ fn bindings() -> String {
         wire::Revoked,
         wire::AllLinks,
         wire::NewKey,
+        wire::Admin,
+        wire::Checked,
         wire::RotationStep,
         wire::AllRevoked,
         wire::Progress,

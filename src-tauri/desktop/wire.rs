@@ -101,6 +101,8 @@ pub struct Share {
     pub revocable: bool,
     /// The other links that were given of it and still live.
     pub other_links: u32,
+    /// What the person groups it by.
+    pub label: Option<String>,
 }
 
 /// A link, made again for the detail sheet. A secret.
@@ -118,6 +120,15 @@ pub struct Link {
     pub etag: Option<String>,
     /// When Lapse deletes the object by itself, if it does.
     pub kept_until: Option<f64>,
+}
+
+/// A share whose storage was asked.
+#[derive(Debug, Clone, Serialize, TS)]
+pub struct Checked {
+    /// The share, as it is now.
+    pub share: Share,
+    /// What must be known: links that were ended elsewhere.
+    pub notices: Vec<String>,
 }
 
 /// A link that was put on the clipboard, or couldn't be.
@@ -140,6 +151,28 @@ pub struct Revoked {
     pub checked: u32,
     /// Those that it surely refuses.
     pub refused: u32,
+    /// Whether the bucket keeps old versions of the object, which no link of Lapse opens.
+    pub keeps_versions: bool,
+}
+
+/// Who may make users and keys: for one task, and not kept.
+#[derive(Deserialize, TS)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum Admin {
+    /// An access key.
+    Key(NewKey),
+    /// A profile of the AWS files.
+    AwsProfile {
+        /// Its name.
+        name: String,
+    },
+    /// A token of Garage's admin API.
+    Token {
+        /// Where that listens.
+        endpoint: String,
+        /// The token.
+        token: String,
+    },
 }
 
 /// What switching off the key that signs a profile's links would do.
@@ -464,6 +497,8 @@ pub struct Profile {
     pub access_key: Option<String>,
     /// The access key of the user that Lapse made to sign its links.
     pub signer: Option<String>,
+    /// By what Lapse can make such a user: `key` or `token`; none where it can't, or has.
+    pub signer_by: Option<String>,
     /// Whether all its links can be revoked from here: `here`, or `by_hand` with a key that the person makes.
     pub rotation: String,
 }

@@ -22,5 +22,6 @@ mod forgery;
 mod kill;
 mod resume;
 mod revoke;
+mod sessions;
 mod state;
 mod storage;

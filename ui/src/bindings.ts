@@ -98,7 +98,11 @@ revocable: boolean,
 /**
  * The other links that were given of it and still live.
  */
-other_links: number, };
+other_links: number, 
+/**
+ * What the person groups it by.
+ */
+label: string | null, };
 
 export type Link = { 
 /**
@@ -152,7 +156,11 @@ checked: number,
 /**
  * Those that it surely refuses.
  */
-refused: number, };
+refused: number, 
+/**
+ * Whether the bucket keeps old versions of the object, which no link of Lapse opens.
+ */
+keeps_versions: boolean, };
 
 export type AllLinks = { 
 /**
@@ -182,7 +190,11 @@ last_service: string | null,
 /**
  * Whether only a person can make the new key and switch the old one off.
  */
-by_hand: boolean, };
+by_hand: boolean, 
+/**
+ * The role by whose sessions links are signed: all its sessions end, whoever uses it.
+ */
+role: string | null, };
 
 export type NewKey = { 
 /**
@@ -193,6 +205,30 @@ access_key: string,
  * Its secret.
  */
 secret: string, };
+
+export type Admin = { "by": "key" } & NewKey | { "by": "aws_profile", 
+/**
+ * Its name.
+ */
+name: string, } | { "by": "token", 
+/**
+ * Where that listens.
+ */
+endpoint: string, 
+/**
+ * The token.
+ */
+token: string, };
+
+export type Checked = { 
+/**
+ * The share, as it is now.
+ */
+share: Share, 
+/**
+ * What must be known: links that were ended elsewhere.
+ */
+notices: Array<string>, };
 
 export type RotationStep = { "is": "made" } | { "is": "stored" } | { "is": "works" } | { "is": "signed", 
 /**
@@ -230,6 +266,10 @@ checked: number,
  */
 refused: number, 
 /**
+ * Old links that can't be asked: what signed them isn't kept.
+ */
+unasked: number, 
+/**
  * The shares with new links.
  */
 kept: Array<Share>, 
@@ -238,9 +278,9 @@ kept: Array<Share>,
  */
 old_key: string, 
 /**
- * Whether it is deleted; if not, it can be switched on again for 7 days.
+ * Whether it can be switched on again, for 7 days.
  */
-is_deleted: boolean, };
+is_restorable: boolean, };
 
 export type Progress = { 
 /**
@@ -513,6 +553,10 @@ access_key: string | null,
  * The access key of the user that Lapse made to sign its links.
  */
 signer: string | null, 
+/**
+ * By what Lapse can make such a user: `key` or `token`; none where it can't, or has.
+ */
+signer_by: string | null, 
 /**
  * Whether all its links can be revoked from here: `here`, or `by_hand` with a key that the person makes.
  */

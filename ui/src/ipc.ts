@@ -3,6 +3,8 @@
 import { Channel, invoke } from "@tauri-apps/api/core";
 import { listen } from "@tauri-apps/api/event";
 import type {
+  Admin,
+  Checked,
   AllLinks,
   AllRevoked,
   Change,
@@ -72,7 +74,7 @@ export const openLink = (id: string) => invoke<void>("open_link", { id });
 export const showFile = (id: string) => invoke<void>("show_file", { id });
 
 /** Asks the storage with each link of a share. */
-export const check = (id: string) => invoke<Share>("check", { id });
+export const check = (id: string) => invoke<Checked>("check", { id });
 
 /** Makes a new link, which goes to the clipboard; the old one keeps its end. */
 export const extend = (id: string, expires: string) =>
@@ -89,10 +91,18 @@ export const revokeAll = (
   keep: string[],
   stopOthers: boolean,
   newKey: NewKey | null,
-) => invoke<AllRevoked>("revoke_all", { profile, keep, stopOthers, newKey });
+  endSessionsOf: string | null,
+) =>
+  invoke<AllRevoked>("revoke_all", {
+    profile,
+    keep,
+    stopOthers,
+    newKey,
+    endSessionsOf,
+  });
 
-/** Makes a user that only signs links. The admin's key isn't kept. Gives the access key that signs from then on. */
-export const createSigner = (profile: string, admin: NewKey) =>
+/** Makes a user that only signs links. The admin's sign-in isn't kept. Gives the access key that signs from then on. */
+export const createSigner = (profile: string, admin: Admin) =>
   invoke<string>("create_signer", { profile, admin });
 
 /** Switches the key on again that was switched off last. Gives which. */
@@ -103,6 +113,9 @@ export const restoreKey = (profile: string) =>
  * refused. */
 export const revoke = (id: string, keepFile = false) =>
   invoke<Revoked>("revoke", { id, keepFile });
+
+/** Deletes the old versions that the bucket keeps of a revoked share's object. Gives how many there were. */
+export const purge = (id: string) => invoke<number>("purge", { id });
 
 /** Takes back what came in together with these shares: files that wait aren't begun, uploads are canceled. Gives the
  * shares that have links, to be revoked. */

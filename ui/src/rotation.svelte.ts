@@ -45,6 +45,7 @@ class Rotation {
     keep: string[],
     stopOthers: boolean,
     newKey: NewKey | null,
+    endSessionsOf: string | null,
   ) {
     if (this.running) return;
     this.running = true;
@@ -53,7 +54,13 @@ class Rotation {
     this.links = links;
     this.began = Date.now();
     try {
-      this.done = await ipc.revokeAll(profile, keep, stopOthers, newKey);
+      this.done = await ipc.revokeAll(
+        profile,
+        keep,
+        stopOthers,
+        newKey,
+        endSessionsOf,
+      );
       app.put(this.done.kept);
     } catch (error) {
       this.failure = failureOf(error);

@@ -6,6 +6,7 @@ const answer = (checked: number, refused: number): Revoked => ({
   share: {} as Share,
   checked,
   refused,
+  keeps_versions: false,
 });
 
 test("an undo revokes everything that was shared together and adds up what was seen", async () => {

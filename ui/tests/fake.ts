@@ -27,6 +27,7 @@ type Sent = {
   ids: string[];
   keep: string[];
   name: string;
+  profile: string;
   expires: string;
   draft: import("../src/bindings").Draft;
   secret: string | null;
@@ -79,6 +80,12 @@ const set = (id: string, now: Partial<Share>): Share => {
   change({ is: "shares", shares: [{ ...share }], gone: [] });
   return { ...share };
 };
+const signerBy = (provider: string) =>
+  provider === "garage"
+    ? "token"
+    : ["aws", "wasabi", "ceph", "seaweedfs"].includes(provider)
+      ? "key"
+      : null;
 const slowly = () =>
   here.slow
     ? new Promise((done) => setTimeout(done, here.slow))
@@ -130,7 +137,10 @@ const shell: Shell = {
   show_file: () => undefined,
   check: async ({ id }) => {
     await slowly();
-    return set(id, { checked_at: Date.now() });
+    return {
+      share: set(id, { checked_at: Date.now() }),
+      notices: here.noticed,
+    };
   },
   extend: ({ id, expires }) => {
     const days = expires.endsWith("d");
@@ -159,12 +169,17 @@ const shell: Shell = {
     );
     const kept = live.filter(({ id }) => keep.includes(id));
     const others = live.length - kept.length;
-    const steps: RotationStep[] = [
+    const byKey: RotationStep[] = [
       { is: "made" },
       { is: "stored" },
       { is: "works" },
       { is: "signed", kept: kept.length },
       { is: "off" },
+    ];
+    const steps: RotationStep[] = [
+      ...(here.allLinks.role
+        ? [{ is: "off" } as const, { is: "signed", kept: kept.length } as const]
+        : byKey),
       { is: "asked", checked: others, refused: others, again_in: null },
     ];
     for (const step of steps.slice(0, here.revokingTo)) {
@@ -179,11 +194,19 @@ const shell: Shell = {
       checked: others,
       refused: others,
       kept,
+      unasked: here.allLinks.role ? 2 : 0,
       old_key: "AKIAEXAMPLE7",
-      is_deleted: false,
+      is_restorable: !here.allLinks.role,
     };
   },
-  create_signer: () => "AKIAEXAMPLE8",
+  create_signer: async ({ profile }) => {
+    await slowly();
+    const made = here.start.profiles.find(({ name }) => name === profile)!;
+    made.signer = "AKIAEXAMPLE8";
+    made.signer_by = null;
+    return "AKIAEXAMPLE8";
+  },
+  purge: () => 1,
   restore_key: () => "AKIAEXAMPLE7",
   revoke: ({ id }) => {
     const links = 1 + shareOf(id).other_links;
@@ -191,6 +214,7 @@ const shell: Shell = {
       share: set(id, { state: { is: "revoked", at: revokedAt() } }),
       checked: links,
       refused: links - here.notKnown,
+      keeps_versions: here.keepsVersions,
     };
   },
   share_again: async ({ id }) => {
@@ -232,6 +256,7 @@ const shell: Shell = {
       failing: false,
       access_key: draft.sign_in.by === "access_key" ? draft.sign_in.id : null,
       signer: null,
+      signer_by: signerBy(draft.provider),
       rotation: "here",
     };
     for (const other of here.start.profiles) other.current = false;

@@ -3,10 +3,7 @@ import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import { expect, open, row, test, type SceneName } from "./page";
 import { scenes } from "./scenes";
-import { openRevokeAll, revokeAll } from "./walk";
-
-const LEASE =
-  "Hartmann-lease-agreement_signed_v3-final-corrected-by-legal-department-2026-03.pdf";
+import { LEASE, more, openRevokeAll, revokeAll } from "./walk";
 
 /** Set-up and the keychain's screen have their own tests; some look as others do until something is pressed. */
 const OTHERS: SceneName[] = [
@@ -15,14 +12,9 @@ const OTHERS: SceneName[] = [
   "revoking",
   "revoke-others",
   "revoke-by-hand",
+  "revoke-role",
+  "versions",
 ];
-
-const more = async (page: Page, item: string) => {
-  await row(page, LEASE)
-    .getByRole("button", { name: /More actions/ })
-    .click();
-  await page.getByRole("menuitem", { name: item }).click();
-};
 
 type Look = [
   name: string,
@@ -58,6 +50,7 @@ const looks: Look[] = [
   ["revoke-all", "quiet", openRevokeAll],
   ["revoke-all-others", "revoke-others", openRevokeAll],
   ["revoke-all-by-hand", "revoke-by-hand", openRevokeAll],
+  ["revoke-all-role", "revoke-role", openRevokeAll],
   ["revoke-all-steps", "revoking", (page) => revokeAll(page)],
   [
     "revoke-all-done",
@@ -90,6 +83,15 @@ const looks: Look[] = [
       await more(page, "Revoke this link…");
       await page.getByRole("button", { name: "Revoke", exact: true }).click();
       await expect(page.getByText(/Checked: 1 of 1/)).toBeVisible();
+    },
+  ],
+  [
+    "revoked-versions",
+    "versions",
+    async (page) => {
+      await more(page, "Revoke this link…");
+      await page.getByRole("button", { name: "Revoke", exact: true }).click();
+      await expect(page.getByText("Delete old versions")).toBeVisible();
     },
   ],
   [

@@ -1,7 +1,7 @@
 // All links revoked by a new key: what is asked, pressed, told and copied.
 import type { Page } from "@playwright/test";
 import { expect, open, test } from "./page";
-import { fail, openRevokeAll, revokeAll } from "./walk";
+import { fail, more, openRevokeAll, revokeAll } from "./walk";
 
 const asked = (page: Page, cmd: string) =>
   page.evaluate(
@@ -128,4 +128,41 @@ test("the file of one share can be kept", async ({ page }) => {
     page.getByText("Checked: 1 of 1 link now refuses access."),
   ).toBeVisible();
   expect((await asked(page, "revoke"))[0]).toMatchObject({ keepFile: true });
+});
+
+test("sessions of a role are ended only with a yes, and what can't be asked is told", async ({
+  page,
+}) => {
+  await open(page, "revoke-role");
+  await openRevokeAll(page);
+  await expect(
+    page.getByText("Whoever else uses the role studio-uploads must sign in"),
+  ).toBeVisible();
+  await expect(hold(page)).toBeDisabled();
+  await page.getByRole("checkbox", { name: "End their sessions too" }).check();
+  await hold(page).focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: /Press again/ }).press("Enter");
+  await expect(page.getByText("Earlier sessions ended")).toBeVisible();
+  await expect(page.getByText("2 more links can’t be asked")).toBeVisible();
+  await expect(page.getByText("switch it on again")).toHaveCount(0);
+  const [call] = await asked(page, "revoke_all");
+  expect(call).toMatchObject({ endSessionsOf: "studio-uploads" });
+});
+
+test("old versions of a revoked file are deleted where that is wanted", async ({
+  page,
+}) => {
+  await open(page, "versions");
+  await more(page, "Revoke this link…");
+  await page.getByRole("button", { name: "Revoke", exact: true }).click();
+  await expect(page.getByText("The bucket keeps old versions")).toBeVisible();
+  await fail(page, "purge", "access_denied", "The storage refuses that.");
+  await page.getByRole("button", { name: "Delete old versions" }).click();
+  await expect(page.getByRole("alert")).toContainText("refuses that");
+  await page.getByRole("button", { name: "Delete old versions" }).click();
+  await expect(page.getByText("The old versions are deleted.")).toBeVisible();
+  await expect(
+    page.getByRole("button", { name: "Delete old versions" }),
+  ).toHaveCount(0);
 });

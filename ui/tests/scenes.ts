@@ -39,6 +39,10 @@ export type Scene = {
   pasted: number;
   /** Links whose refusal couldn't be seen in a revoke. */
   notKnown: number;
+  /** What a check tells besides. */
+  noticed: string[];
+  /** Whether the bucket keeps old versions of what is revoked. */
+  keepsVersions: boolean;
   /** What is told of the key that signs. */
   allLinks: Omit<AllLinks, "access_key" | "shares">;
   /** Steps of a rotation that are told before it waits. */
@@ -84,6 +88,7 @@ export function share(
     has_file: true,
     revocable: true,
     other_links: 0,
+    label: null,
     arrived: 0,
     trouble: null,
     ...more,
@@ -120,6 +125,7 @@ const local = (more: Partial<Profile> = {}): Profile => ({
   failing: false,
   access_key: null,
   signer: null,
+  signer_by: null,
   rotation: "here",
   ...more,
 });
@@ -135,6 +141,7 @@ const studio = (more: Partial<Profile> = {}): Profile => ({
   failing: false,
   access_key: "AKIAEXAMPLE7",
   signer: null,
+  signer_by: "key",
   rotation: "here",
   ...more,
 });
@@ -386,12 +393,15 @@ const base = (shares: Share[], profiles: Profile[]): Scene => ({
   calledOff: [],
   pasted: 1,
   notKnown: 0,
+  keepsVersions: false,
+  noticed: [],
   allLinks: {
     others: 0,
     is_own: true,
     last_used: null,
     last_service: null,
     by_hand: false,
+    role: null,
   },
   revokingTo: 9,
   changes: [],
@@ -468,6 +478,7 @@ export const scenes = {
       last_used: Date.now() - 3 * HOUR,
       last_service: "s3",
       by_hand: false,
+      role: null,
     },
   }),
   /** Only the person can switch keys. */
@@ -479,8 +490,23 @@ export const scenes = {
       last_used: null,
       last_service: null,
       by_hand: true,
+      role: null,
     },
   }),
+  /** Links are signed by sessions of a role. */
+  "revoke-role": () => ({
+    ...base(live(), both()),
+    allLinks: {
+      others: 0,
+      is_own: false,
+      last_used: null,
+      last_service: null,
+      by_hand: false,
+      role: "studio-uploads",
+    },
+  }),
+  /** The bucket keeps old versions. */
+  versions: () => ({ ...base(live(), both()), keepsVersions: true }),
   /** Live and ended shares, without any work under way. */
   quiet: () => base([...live(), ...ended()], both()),
   /** Just after a drop. */

@@ -556,3 +556,67 @@ test("set-up fits a window at 200 % zoom", async ({ page }) => {
   await press(page, /Use a passphrase file/);
   await fits(page, "passphrase");
 });
+
+test("set-up offers a key that only signs, made by a sign-in that isn't kept", async ({
+  page,
+}) => {
+  await openSetup(page, "setup");
+  await press(page, "Continue");
+  await field(page, "Region").fill("eu-central-1");
+  await field(page, "Bucket").fill("studio-files");
+  await field(page, "Access key").fill("AKIAEXAMPLE9");
+  await field(page, "Secret").fill(SECRET);
+  await connect(page);
+  await expect(page.getByText("studio-files is ready to use.")).toBeVisible();
+  await press(page, "Key of its own…");
+  await look(page, "signer-light");
+  const make = page.getByRole("button", { name: "Make the key" });
+  await expect(make).toBeDisabled();
+  await field(page, "Access key of an administrator").fill("AKIAADMIN");
+  await field(page, "Secret").fill(` ${SECRET} `);
+  await fail(page, "create_signer", "access_denied", "It may not make users.");
+  await make.click();
+  await expect(page.getByRole("alert")).toContainText("may not make users");
+  await expect(field(page, "Secret")).toHaveValue("");
+  await field(page, "Sign in with").selectOption("AWS profile studio");
+  await make.click();
+  await expect(page.getByText("AKIAEXAMPLE8 signs links")).toBeVisible();
+  await expect(page.getByText("Let Lapse sign")).toHaveCount(0);
+  expect(await calls(page, "create_signer")).toEqual([
+    {
+      profile: "studio-files",
+      admin: { by: "key", access_key: "AKIAADMIN", secret: SECRET },
+    },
+    {
+      profile: "studio-files",
+      admin: { by: "aws_profile", name: "studio" },
+    },
+  ]);
+});
+
+test("a Garage's key is made by its admin token", async ({ page }) => {
+  await openSetup(page, "setup");
+  await page.getByRole("radio", { name: "Garage" }).check();
+  await press(page, "Continue");
+  await field(page, "Endpoint").fill("http://127.0.0.1:3900");
+  await field(page, "Bucket").fill("field-share");
+  await field(page, "Access key").fill("GK1234");
+  await field(page, "Secret").fill(SECRET);
+  await connect(page);
+  await press(page, "Key of its own…");
+  await field(page, "Address of the admin API").fill("http://127.0.0.1:3903");
+  await field(page, "Admin token").fill("token");
+  await press(page, "Make the key");
+  await expect
+    .poll(() => calls(page, "create_signer"))
+    .toEqual([
+      {
+        profile: "field-share",
+        admin: {
+          by: "token",
+          endpoint: "http://127.0.0.1:3903",
+          token: "token",
+        },
+      },
+    ]);
+});

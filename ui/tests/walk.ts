@@ -1,7 +1,10 @@
 // Ways through the window that several specs go.
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
-import { expect, open, type SceneName, type Theme } from "./page";
+import { expect, open, row, type SceneName, type Theme } from "./page";
+
+export const LEASE =
+  "Hartmann-lease-agreement_signed_v3-final-corrected-by-legal-department-2026-03.pdf";
 
 export async function openSettings(
   page: Page,
@@ -39,7 +42,7 @@ export const fail = (page: Page, cmd: string, code: string, message: string) =>
 
 export async function openRevokeAll(page: Page) {
   await page.getByRole("button", { name: "Revoke all…" }).click();
-  await expect(page.getByText("by rotating the key")).toBeVisible();
+  await expect(page.getByText(/by (rotating the key|ending sessions)/)).toBeVisible();
 }
 
 /** Chooses what is kept, and presses the button twice from the keyboard. */
@@ -90,3 +93,11 @@ export async function fits(page: Page, name: string) {
     ),
   ).toEqual([]);
 }
+
+/** Chooses something of what can be done with the lease. */
+export const more = async (page: Page, item: string) => {
+  await row(page, LEASE)
+    .getByRole("button", { name: /More actions/ })
+    .click();
+  await page.getByRole("menuitem", { name: item }).click();
+};

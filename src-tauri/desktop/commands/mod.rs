@@ -43,6 +43,7 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
         shares::check,
         shares::extend,
         shares::revoke,
+        shares::purge,
         rotation::all_links,
         rotation::revoke_all,
         rotation::create_signer,

@@ -38,6 +38,7 @@ pub(crate) fn listed(lapse: &Lapse) -> Answer<Vec<Profile>> {
             checked_at: last.as_ref().map(|(at, _)| millis(*at)),
             failing: last.as_ref().is_some_and(failing),
             signer: made.and_then(|made| made.signer.as_ref()).map(|made| made.access_key.clone()),
+            signer_by: made.and_then(signer_by).map(str::to_owned),
             rotation: rotation_of(made).to_owned(),
             access_key: made.and_then(|profile| match &profile.sign_in {
                 profile::SignIn::AccessKey(id) => Some(id.clone()),
@@ -141,12 +142,22 @@ pub(crate) async fn findings(shell: State<'_, Shell>, name: String) -> Answer<Ve
     Ok(last.map_or_else(Vec::new, |(_, found)| found.iter().map(Finding::from).collect()))
 }
 
+/// By what Lapse can make a user that only signs a profile's links.
+fn signer_by(profile: &profile::Profile) -> Option<&'static str> {
+    match profile.provider.rotation {
+        _ if profile.is_local() || profile.signer.is_some() => None,
+        provider::Rotation::Iam => Some("key"),
+        provider::Rotation::GarageAdmin => Some("token"),
+        provider::Rotation::LocalStore | provider::Rotation::ByHand => None,
+    }
+}
+
 /// Whether all links of a profile can be revoked from here.
 fn rotation_of(profile: Option<&profile::Profile>) -> &'static str {
     let by_hand = profile.is_some_and(|profile| {
         profile.signer.is_none()
             && !profile.is_local()
-            && (profile.provider.rotation == provider::Rotation::ByHand
+            && (profile.provider.rotation != provider::Rotation::Iam
                 || !matches!(profile.sign_in, profile::SignIn::AccessKey(_)))
     });
     if by_hand { "by_hand" } else { "here" }

@@ -8,7 +8,7 @@ use tauri::State;
 
 use super::{Answer, share_id};
 use crate::shell::Shell;
-use crate::wire::{AllLinks, AllRevoked, NewKey};
+use crate::wire::{self, AllLinks, AllRevoked, NewKey};
 
 #[tauri::command]
 pub(crate) async fn all_links(shell: State<'_, Shell>, profile: String) -> Answer<AllLinks> {
@@ -37,10 +37,19 @@ pub(crate) async fn revoke_all(
 pub(crate) async fn create_signer(
     shell: State<'_, Shell>,
     profile: String,
-    admin: NewKey,
+    admin: wire::Admin,
 ) -> Answer<String> {
-    let signer = shell.lapse()?.create_signer(Some(&profile), Admin::Keys(keys(admin))).await?;
-    Ok(signer.access_key)
+    let lapse = shell.lapse()?;
+    let admin = match admin {
+        wire::Admin::Key(key) => Admin::Keys(keys(key)),
+        wire::Admin::AwsProfile { name } => {
+            Admin::Keys(lapse.aws_keys(Some(&profile), &name).await?)
+        }
+        wire::Admin::Token { endpoint, token } => {
+            Admin::Garage { endpoint, token: Sensitive::new(token) }
+        }
+    };
+    Ok(lapse.create_signer(Some(&profile), admin).await?.access_key)
 }
 
 #[tauri::command]

@@ -15,7 +15,7 @@ use crate::rows::{count, millis};
 use crate::shell::Shell;
 use crate::tell::{change, not_shared};
 use crate::window;
-use crate::wire::{Change, Copied, Failure, Link, Progress, Revoked, Share};
+use crate::wire::{Change, Checked, Copied, Failure, Link, Progress, Revoked, Share};
 
 #[tauri::command]
 pub(crate) fn hear_progress(app: AppHandle, channel: Channel<Vec<Progress>>) {
@@ -173,13 +173,15 @@ pub(crate) fn no_file_manager(path: &std::path::Path) -> Failure {
 }
 
 #[tauri::command]
-pub(crate) async fn check(shell: State<'_, Shell>, id: String) -> Answer<Share> {
+pub(crate) async fn check(shell: State<'_, Shell>, id: String) -> Answer<Checked> {
     let id = share_id(&id)?;
     let mut checked = shell.lapse()?.check(std::slice::from_ref(&id)).await?;
-    match checked.pop() {
-        Some(known) => Ok(Share::from(&known?)),
-        None => shell.row(&id),
-    }
+    let notices = shell.bridge.take_notices(&id);
+    let share = match checked.pop() {
+        Some(known) => Share::from(&known?),
+        None => shell.row(&id)?,
+    };
+    Ok(Checked { share, notices })
 }
 
 #[tauri::command]
@@ -202,7 +204,13 @@ pub(crate) async fn revoke(
         share: shell.row(&id)?,
         checked: count(revoked.checked),
         refused: count(revoked.refused),
+        keeps_versions: revoked.keeps_versions,
     })
+}
+
+#[tauri::command]
+pub(crate) async fn purge(shell: State<'_, Shell>, id: String) -> Answer<u32> {
+    Ok(count(shell.lapse()?.purge(&share_id(&id)?).await?))
 }
 
 #[tauri::command]

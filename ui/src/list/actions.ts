@@ -2,7 +2,7 @@
 import { app } from "../app.svelte";
 import { SvelteSet } from "svelte/reactivity";
 import type { Share } from "../bindings";
-import { failureOf } from "../failure";
+import { failureOf, noticesOf } from "../failure";
 import * as ipc from "../ipc";
 import type { Item } from "../parts/Menu.svelte";
 import { toasts } from "../toasts.svelte";
@@ -10,8 +10,11 @@ import { t } from "../words";
 import { groupOf, type Action } from "./state";
 
 async function check(id: string) {
-  const share = await toasts.try(ipc.check(id));
-  if (share) app.put([share]);
+  const checked = await toasts.try(ipc.check(id));
+  if (!checked) return;
+  app.put([checked.share]);
+  const notice = noticesOf(checked.notices);
+  if (notice) toasts.inform(notice);
 }
 
 export async function clearEnded() {

@@ -30,6 +30,7 @@ const share = (more: Partial<Share> = {}): Share => ({
   has_file: true,
   revocable: true,
   other_links: 0,
+  label: null,
   arrived: 0,
   trouble: null,
   ...more,
@@ -197,6 +198,7 @@ describe("a storage's status", () => {
     failing: false,
     access_key: "AKIA",
     signer: null,
+    signer_by: null,
     rotation: "here",
   };
   const status = (

@@ -140,7 +140,9 @@ async fn all(
 fn tell_plan(output: Output, plan: &AllLinks, kept: usize) {
     let links = plan.shares.len();
     let end = match &plan.role {
-        Some(role) => format!("This ends every session of the role {role} that was issued before now"),
+        Some(role) => {
+            format!("This ends every session of the role {role} that was issued before now")
+        }
         None => format!("This switches {} off", plan.access_key),
     };
     output.aside(&format!(
@@ -248,7 +250,11 @@ pub(crate) async fn finish(lapse: &Lapse, output: Output) {
             for AllRevoked { old_key, checked, refused, .. } in finished {
                 output.aside(&format!(
                     "lapse: the revoke that was cut off is finished: {old_key} {}. {}",
-                    if old_key.starts_with("role/") { "refuses its earlier sessions" } else { "is off" },
+                    if old_key.starts_with("role/") {
+                        "refuses its earlier sessions"
+                    } else {
+                        "is off"
+                    },
                     seen(checked, refused)
                 ));
             }

@@ -178,9 +178,7 @@ impl History {
         self.connection()
             .prepare_cached(sql)
             .and_then(|mut select| {
-                select
-                    .query_row([profile], |row| Ok((time(row.get(0)?), row.get(1)?)))
-                    .optional()
+                select.query_row([profile], |row| Ok((time(row.get(0)?), row.get(1)?))).optional()
             })
             .map_err(|error| self.failed(error))
     }

@@ -142,11 +142,7 @@ impl Garage {
                 format!("{host} doesn't let this admin token do {action}"),
                 format!(
                     "Give one whose scope has it (garage admin-token create --scope {}), or make the signer anew with such a one.",
-                    if action == "CreateAdminToken" {
-                        "'*'".to_owned()
-                    } else {
-                        SCOPE.join(",")
-                    }
+                    if action == "CreateAdminToken" { "'*'".to_owned() } else { SCOPE.join(",") }
                 ),
             ),
             Some("NoSuchAccessKey") => Error::new(
@@ -177,10 +173,7 @@ impl Garage {
     fn not_garage(&self, action: &str) -> Error {
         Error::new(
             Code::NoIam,
-            format!(
-                "{} answered {action}, but not as Garage's admin API",
-                self.endpoint.authority
-            ),
+            format!("{} answered {action}, but not as Garage's admin API", self.endpoint.authority),
             "Give the address of the admin API ([admin] api_bind_addr in garage.toml; Garage 2.0 or later).",
         )
     }

@@ -120,9 +120,8 @@ impl Lapse {
         let now = bucket.clock().now();
         if let Some(role) = self.role_of(&bucket).await {
             let mut shares = self.history.shares_of_sessions(&profile.name, now)?;
-            shares.retain(|share| {
-                share.links.iter().any(|link| link.temporary && link.is_live(now))
-            });
+            shares
+                .retain(|share| share.links.iter().any(|link| link.temporary && link.is_live(now)));
             return Ok(AllLinks {
                 profile: profile.name,
                 access_key,

@@ -13,7 +13,9 @@ pub(super) fn rotate_own() -> String {
 /// What a role's session needs to end the sessions of its role, to be shown to a person.
 pub(super) fn end_own_sessions(role: &str) -> String {
     let resource = format!("arn:aws:iam::*:role/{role}");
-    document(&[json!({ "Effect": "Allow", "Action": ["iam:PutRolePolicy"], "Resource": [resource] })])
+    document(&[
+        json!({ "Effect": "Allow", "Action": ["iam:PutRolePolicy"], "Resource": [resource] }),
+    ])
 }
 
 /// Refuses everything to the sessions of a role that were issued before a time.

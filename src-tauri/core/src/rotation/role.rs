@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::iam::Iam;
 use super::steps::{Asked, LONGEST_PAUSE, PAUSE, SPREADING, by};
@@ -141,27 +141,12 @@ impl Lapse {
             self.stepped(&RotationStep::Signed { kept });
             crate::point::reach("rotate_signed");
         }
-        let ended = self.ended_links(&bucket, plan)?;
-        let total = ended.iter().filter(|one| !one.is_kept).count();
-        let (mut checked, mut refused) = (0, 0);
-        if let Some(old) = old {
-            let mut asked: Vec<_> = ended
-                .iter()
-                .filter(|one| one.link.facts.access_key == old.access_key)
-                .cloned()
-                .collect();
-            // Links of other sessions can't be made again; one by a session of then stands for them.
-            if asked.is_empty()
-                && let Some(one) = ended.into_iter().next()
-            {
-                let mut link = one.link;
-                link.facts = by(&link.facts, old);
-                link.row = 0;
-                asked.push(Asked { link, is_kept: false, ..one });
-            }
-            (checked, refused) =
-                self.ask_all_until_refused(&bucket, asked, old, &new, patience).await?;
-        }
+        let ended = self.ended_links(&bucket, plan, old)?;
+        let unasked = if old.is_none() { ended.len() } else { 0 };
+        let (checked, refused) = match old {
+            Some(old) => self.ask_all_until_refused(&bucket, ended, old, &new, patience).await?,
+            None => (0, 0),
+        };
         self.keep_clock(&bucket)?;
         crate::point::reach("rotate_asked");
         let kept = self.kept(&bucket, plan, &new)?;
@@ -186,7 +171,7 @@ impl Lapse {
             new_key: new.access_key,
             checked,
             refused,
-            unasked: total.saturating_sub(checked),
+            unasked,
             kept,
             is_restorable: false,
         })
@@ -256,19 +241,26 @@ impl Lapse {
         Ok(links)
     }
 
-    /// Links by sessions of before the plan's time that would live still.
-    fn ended_links(&self, bucket: &Bucket, plan: &Rotation) -> Result<Vec<Asked>> {
+    /// Links by sessions of before the plan's time that would live still. Their keys aren't kept: what is asked is the
+    /// same by the last session of then, which the role refuses alike.
+    fn ended_links(
+        &self,
+        bucket: &Bucket,
+        plan: &Rotation,
+        old: Option<&Keys>,
+    ) -> Result<Vec<Asked>> {
         let now = bucket.clock().now();
         let mut ended = Vec::new();
         for share in self.history.shares_of_sessions(&plan.profile, now)? {
             let Share { id, size, links, .. } = share;
             let is_kept = plan.keep.contains(&id);
             let of_before = |link: &Link| {
-                link.temporary
-                    && link.facts.signed_at < plan.began_at
-                    && link.facts.ends_at() > now + SignedDuration::from_secs(1)
+                link.temporary && link.facts.signed_at < plan.began_at && link.facts.ends_at() > now
             };
-            for link in links.into_iter().filter(of_before) {
+            for mut link in links.into_iter().filter(of_before) {
+                if let Some(old) = old.filter(|old| old.access_key != link.facts.access_key) {
+                    link.facts = by(&link.facts, old);
+                }
                 ended.push(Asked { share: id.clone(), link, size, is_kept, seen: None });
             }
         }

@@ -365,7 +365,7 @@ impl Lapse {
             new_key: new.access_key.clone(),
             checked,
             refused,
-            unasked: total - checked,
+            unasked: total.saturating_sub(checked),
             kept,
             is_restorable: !plan.is_own,
         })
@@ -491,12 +491,7 @@ impl Lapse {
     }
 
     /// Whether the same object opens by the new key.
-    async fn new_link_opens(
-        &self,
-        bucket: &Bucket,
-        asked: &[Asked],
-        new: &Keys,
-    ) -> Result<bool> {
+    async fn new_link_opens(&self, bucket: &Bucket, asked: &[Asked], new: &Keys) -> Result<bool> {
         // What is kept must be there.
         let kept = asked.iter().filter(|one| one.is_kept);
         for one in kept.chain(asked.iter().filter(|one| !one.is_kept)).take(5) {

@@ -1,12 +1,12 @@
 //! Asking the storage what is true of links.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use super::reach::Places;
-use super::{Link, Reach, Share, ShareId, State};
+use super::{Link, Reach, Share, ShareId, State, Unreachable};
 use crate::lapse::Lapse;
 use crate::storage::{Bucket, Seen};
 use crate::{Code, Error, Result};
@@ -55,6 +55,50 @@ fn link_not_kept(id: &ShareId) -> Error {
 fn server_of(share: &Share) -> &str {
     let host = share.links.first().map(|link| link.facts.host.as_str()).unwrap_or_default();
     host.strip_prefix(share.bucket.as_str()).and_then(|rest| rest.strip_prefix('.')).unwrap_or(host)
+}
+
+/// Links that should open and don't, though nothing here ended them.
+#[derive(Default)]
+struct Lost {
+    /// By the key that signed them: the first share, and how many.
+    keys: HashMap<String, (ShareId, usize)>,
+    refused: Option<(ShareId, usize)>,
+}
+
+impl Lost {
+    /// Notes a share that was alive until now.
+    fn look(&mut self, before: &State, now: &Known) {
+        let id = &now.share.id;
+        match (now.state.clone(), &now.link) {
+            _ if !before.is_alive() || *before == now.state => {}
+            (State::Unreachable(Unreachable::KeyOff), Some(link)) => {
+                let key = link.facts.access_key.clone();
+                self.keys.entry(key).or_insert_with(|| (id.clone(), 0)).1 += 1;
+            }
+            (State::Unreachable(Unreachable::Refused), _) => {
+                self.refused.get_or_insert_with(|| (id.clone(), 0)).1 += 1;
+            }
+            _ => {}
+        }
+    }
+
+    fn tell(self, lapse: &Lapse) {
+        let links = |count: usize| format!("{count} link{}", if count == 1 { "" } else { "s" });
+        for (key, (id, count)) in self.keys {
+            let text = format!(
+                "{key} was switched off or deleted elsewhere: {} that it signed no longer open. Extend a share to give it a new link.",
+                links(count)
+            );
+            lapse.notice(&id, text);
+        }
+        if let Some((id, count)) = self.refused {
+            let text = format!(
+                "The storage refuses {} before the end, and nothing here ended them: the bucket's policy, or what the key may do, was changed elsewhere.",
+                links(count)
+            );
+            lapse.notice(&id, text);
+        }
+    }
 }
 
 impl Lapse {
@@ -142,15 +186,38 @@ impl Lapse {
         } else {
             ids.iter().map(|id| self.find(id)).collect::<Vec<_>>()
         };
+        let mut checked = Vec::new();
+        let mut lost = Lost::default();
         let asking = shares.into_iter().map(|share| async move { self.check_one(share?).await });
-        Ok(stream::iter(asking).buffered(AT_ONCE).collect().await)
+        let mut asking = stream::iter(asking).buffered(AT_ONCE);
+        while let Some(one) = asking.next().await {
+            checked.push(one.map(|(before, known)| {
+                lost.look(&before, &known);
+                known
+            }));
+        }
+        // What is true of one link by a key is true of all: those that nobody asked about are asked now.
+        let told: HashSet<_> =
+            checked.iter().flatten().map(|known| known.share.id.clone()).collect();
+        for access_key in lost.keys.keys().cloned().collect::<Vec<_>>() {
+            let others = self.history.shares_of_key(&access_key, Timestamp::now())?;
+            let others = others.into_iter().filter(|share| !told.contains(&share.id));
+            let asking = others.map(|share| self.check_one(share));
+            let others: Vec<_> = stream::iter(asking).buffered(AT_ONCE).collect().await;
+            for (before, known) in others.into_iter().flatten() {
+                lost.look(&before, &known);
+            }
+        }
+        lost.tell(self);
+        Ok(checked)
     }
 
-    async fn check_one(&self, mut share: Share) -> Result<Known> {
+    /// The state before, and what is known now.
+    async fn check_one(&self, mut share: Share) -> Result<(State, Known)> {
         let state = share.state(self.now_of(&share)?);
         if matches!(state, State::Uploading | State::Paused | State::Failed(_)) {
             let ahead = self.ahead_of(&share)?;
-            return Ok(Places::of(self).known(share, ahead));
+            return Ok((state, Places::of(self).known(share, ahead)));
         }
         let bucket = self.bucket_of(&share).await?;
         let mut asked = Vec::new();
@@ -166,7 +233,7 @@ impl Lapse {
         if known.state.is_alive() && position.is_some_and(|position| !asked[position]) {
             return Err(link_not_kept(&known.share.id));
         }
-        Ok(known)
+        Ok((state, known))
     }
 
     /// Asks with one link and keeps what was seen; `None` for a link whose key isn't kept.

@@ -1,0 +1,186 @@
+//! Links that are signed by sessions of a role: all its sessions end together.
+
+use lapse_tests::{Lapse, Output, Place, Server, Share};
+use serde_json::{Value, json};
+
+const ALL: [&str; 4] = ["revoke", "--all", "--yes", "--json"];
+
+/// A role on `MiniStack` with a policy that allows this.
+fn role(place: &Place, may: &[&str]) -> String {
+    let name = format!("role-of-{}", place.bucket);
+    let trust = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]});
+    let iam = |call: &str, args| place.root.call("iam", call, &args).unwrap();
+    iam("create_role", json!({"RoleName": name, "AssumeRolePolicyDocument": trust.to_string()}));
+    allow(place, &name, may);
+    name
+}
+
+fn allow(place: &Place, role: &str, may: &[&str]) {
+    let policy = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": may, "Resource": "*"}]});
+    let args = json!({"RoleName": role, "PolicyName": "may", "PolicyDocument": policy.to_string()});
+    place.root.call("iam", "put_role_policy", &args).unwrap();
+}
+
+/// A Lapse that signs in by a role: each time by a new session, or by one that stays.
+fn signed_in(place: &Place, role: &str, each_time: bool) -> Lapse {
+    let mut lapse = Lapse::with_keychain("present");
+    let script = lapse.file(
+        "sign-in.py",
+        format!(
+            r#"
+import boto3, json, os, sys
+kept = sys.argv[0] + ".session"
+if os.path.exists(kept):
+    print(open(kept).read())
+    sys.exit()
+sts = boto3.client("sts", endpoint_url="{}", region_name="us-east-1",
+                   aws_access_key_id="{}", aws_secret_access_key="{}")
+keys = sts.assume_role(RoleArn="arn:aws:iam::000000000000:role/{role}", RoleSessionName="lapse",
+                       DurationSeconds=3600)["Credentials"]
+keys["Expiration"] = keys["Expiration"].isoformat()
+told = json.dumps({{"Version": 1, **keys}})
+if {}:
+    open(kept, "w").write(told)
+print(told)
+"#,
+            place.root.endpoint,
+            place.root.access_key,
+            place.root.secret_key,
+            if each_time { "False" } else { "True" },
+        ),
+    );
+    let python = lapse_tests::rig::python();
+    let config = lapse.file(
+        "aws-config",
+        format!("[profile team]\ncredential_process = {} {}\n", python.display(), script.display()),
+    );
+    lapse.set("AWS_CONFIG_FILE", config);
+    lapse.set("AWS_EC2_METADATA_DISABLED", "true");
+    let words = [
+        "profile",
+        "add",
+        "team",
+        "--provider",
+        place.server.provider(),
+        "--endpoint",
+        &place.user.endpoint,
+        "--region",
+        "us-east-1",
+        "--bucket",
+        &place.bucket,
+        "--path-style",
+        "--aws-profile",
+        "team",
+    ];
+    lapse.run(words).success();
+    lapse
+}
+
+fn share(lapse: &Lapse, n: usize) -> Share {
+    lapse.share(&lapse.file(format!("file {n}.txt"), format!("content {n}")), &["--expires", "30m"])
+}
+
+fn opens(share: &Share, n: usize) {
+    share.link.get().assert_gives(format!("content {n}").as_bytes(), &format!("file {n}.txt"));
+}
+
+fn with_role<'a>(role: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&ALL[..], &["--end-sessions-of-role", role], more].concat()
+}
+
+fn steps(output: &Output) -> Vec<Value> {
+    let steps = output.lines().into_iter();
+    steps.filter_map(|line| line.get("step").cloned()).collect()
+}
+
+#[test]
+fn all_sessions_of_a_role_end_when_that_is_said_and_kept_links_are_signed_by_a_new_one() {
+    let place = Server::MiniStack.place();
+    let role = role(&place, &["s3:*", "iam:PutRolePolicy"]);
+    let lapse = signed_in(&place, &role, true);
+    let shares: Vec<_> = (0..3).map(|n| share(&lapse, n)).collect();
+    for words in [ALL.to_vec(), with_role("another", &[])] {
+        let refused = lapse.run(words);
+        assert_eq!((refused.code, refused.error_code().as_str()), (Some(1), "key_in_use"));
+        assert!(refused.error()["hint"].as_str().unwrap().contains(&role), "{refused:#?}");
+    }
+    (0..3).for_each(|n| opens(&shares[n], n));
+
+    let output = lapse.run(with_role(&role, &["--keep", &shares[1].id])).success();
+    assert_eq!(steps(&output), ["sessions_ended", "signed", "asked"], "{output:#?}");
+    let lines = output.lines();
+    assert_eq!(lines[lines.len() - 1], json!({"checked": 2, "refused": 2, "kept": 1}));
+    shares.iter().for_each(|share| share.link.get().assert_refused());
+    let kept = Share::of(lines[lines.len() - 2].clone());
+    opens(&kept, 1);
+    assert!((kept.expires_at() - shares[1].expires_at()).as_secs().abs() <= 1);
+    let states: Vec<_> = shares.iter().map(|share| lapse.state(&share.id)).collect();
+    assert_eq!(states, ["revoked", "active", "revoked"]);
+    let told = lapse.run(["history", "--json"]).success().json();
+    assert_eq!(
+        (&told["how"], &told["old_key"]),
+        (&json!("sessions_ended"), &json!(format!("role/{role}")))
+    );
+    assert_eq!(lapse.run(["profile", "restore-key", "--json"]).error_code(), "no_such_key");
+    // Lapse goes on, and can do it again.
+    let again = share(&lapse, 7);
+    opens(&again, 7);
+    lapse.run(with_role(&role, &[])).success();
+    again.link.get().assert_refused();
+    kept.link.get().assert_refused();
+}
+
+#[test]
+fn a_right_that_a_role_lacks_is_named_and_its_sessions_go_on() {
+    let place = Server::MiniStack.place();
+    let role = role(&place, &["s3:*"]);
+    let lapse = signed_in(&place, &role, true);
+    let shared = share(&lapse, 1);
+    let refused = lapse.run(with_role(&role, &[]));
+    assert_eq!((refused.code, refused.error_code().as_str()), (Some(1), "access_denied"));
+    let error = refused.error();
+    assert!(error["hint"].as_str().unwrap().contains("iam:PutRolePolicy"), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains(&format!("role/{role}")), "{error}");
+    opens(&shared, 1);
+    assert_eq!(lapse.state(&shared.id), "active");
+    // Nothing is left to be finished.
+    assert_eq!(lapse.run(["list"]).success().stderr, "");
+}
+
+#[test]
+fn a_session_that_cannot_be_renewed_is_not_ended() {
+    let place = Server::MiniStack.place();
+    let role = role(&place, &["s3:*", "iam:PutRolePolicy"]);
+    let lapse = signed_in(&place, &role, false);
+    let shared = share(&lapse, 1);
+    let refused = lapse.run(with_role(&role, &[]));
+    assert_eq!((refused.code, refused.error_code().as_str()), (Some(1), "by_hand"));
+    opens(&shared, 1);
+    assert_eq!(lapse.checked_state(&shared.id), "active");
+}
+
+#[test]
+fn killed_at_any_step_the_end_of_sessions_is_finished() {
+    for point in ["planned", "created", "made", "signed", "asked"] {
+        let place = Server::MiniStack.place();
+        let role = role(&place, &["s3:*", "iam:PutRolePolicy"]);
+        let lapse = signed_in(&place, &role, true);
+        let shares: Vec<_> = (0..2).map(|n| share(&lapse, n)).collect();
+        let killed = lapse
+            .command(with_role(&role, &["--keep", &shares[1].id]))
+            .env("FAILPOINTS", format!("rotate_{point}=return"))
+            .output()
+            .unwrap();
+        assert_eq!(killed.status.code(), None, "{point}: not killed");
+        let told = lapse.run(["list"]).success();
+        assert!(told.stderr.contains("is finished"), "{point}: {told:#?}");
+        shares.iter().for_each(|share| share.link.get().assert_refused());
+        let states: Vec<_> = shares.iter().map(|share| lapse.state(&share.id)).collect();
+        // The session that could ask is gone with the process: what wasn't seen isn't claimed.
+        let state = if point == "asked" { "revoked" } else { "unreachable" };
+        assert_eq!(states, [state, "active"], "{point}");
+        opens(&share(&lapse, 5), 5);
+    }
+}

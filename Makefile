@@ -2,6 +2,7 @@
 # make share FILE=README.md     build Lapse and share a file
 # make bundle                   a package of both programs for this system: target/release/bundle
 # make test                     set up what is missing, then everything that must hold
+# make test-garage              a signer of its own on a real Garage, which is built first
 # make check                    formatting, lints and the quick tests
 # make bindings                the page's types, from the shell's
 # make fuzz                     a minute of fuzzing for each parser of the local store (SECONDS=600 for ten)
@@ -17,7 +18,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help app share bundle icons screenshots bindings setup check test fuzz soak bench-presign bench-revoke bench-share bench-store bench-upload bench-window deny
+.PHONY: help app share bundle icons screenshots bindings setup check test test-garage fuzz soak bench-presign bench-revoke bench-share bench-store bench-upload bench-window deny
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export FILE ARGS
@@ -71,6 +72,15 @@ check:
 
 test: setup
 	@tests/run.sh
+
+# Apart from the tests: Garage comes as source alone, and takes as long to build as all of Lapse.
+GARAGE := .cache/garage-2.5.0
+test-garage: $(GARAGE)/bin/garage
+	cargo build --locked --workspace --bin lapse
+	/usr/bin/python3 tests/servers/garage.py $(GARAGE)/bin/garage "$(TARGET)/debug/lapse"
+
+$(GARAGE)/bin/garage:
+	cargo install --locked --debug --version 2.5.0 --no-default-features --features bundled-libs,sqlite --root $(GARAGE) garage
 
 # New inputs stay in the target folder; an input that fails is kept in $(FUZZ)/artifacts. Without a sanitizer,
 # since those need a nightly compiler and no code here is unsafe.

@@ -144,6 +144,25 @@ on_every_server! {
         assert!(!history.stdout.contains("Signature"));
     }
 
+    fn an_empty_file_is_never_taken_for_a_refusal(server: Server) {
+        let lapse = rotating(server);
+        let empty = lapse.share(&lapse.file("empty.txt", ""), &[]);
+        empty.link.get().assert_gives(b"", "empty.txt");
+        let other = lapse.share(&lapse.file("file 1.txt", "content 1"), &[]);
+        // The link by the new key that must open, so that refusals count, is the empty file's.
+        let words = [&ALL[..], &["--keep", &empty.id]].concat();
+        let lines = lapse.run(words).success().lines();
+        assert_eq!(lines[lines.len() - 1], json!({"checked": 1, "refused": 1, "kept": 1}));
+        let kept = Share::of(lines[lines.len() - 2].clone());
+        kept.link.get().assert_gives(b"", "empty.txt");
+        assert_eq!(lapse.checked_state(&kept.id), "active");
+        empty.link.get().assert_refused();
+        other.link.get().assert_refused();
+        let last = lapse.run(ALL).success().lines().pop().unwrap();
+        assert_eq!(last, json!({"checked": 1, "refused": 1, "kept": 0}));
+        kept.link.get().assert_refused();
+    }
+
     fn killed_at_any_step_a_rotation_is_undone_or_finished(server: Server) {
         let points = [
             "planned", "created", "made", "stored", "works", "signed", "switched", "switched_off",
@@ -302,6 +321,31 @@ fn a_key_that_others_may_use_is_rotated_only_when_that_is_said_and_can_be_restor
         opens(&shares[0], 0);
         assert_eq!(lapse.checked_state(&shares[0].id), "active");
         assert_eq!(lapse.run(["profile", "restore-key", "--json"]).error_code(), "no_such_key");
+    }
+}
+
+#[test]
+fn a_key_that_was_switched_off_elsewhere_is_told_for_all_its_links() {
+    for server in [Server::SeaweedFs, Server::MiniStack] {
+        let lapse = rotating(server);
+        let shares = three(&lapse);
+        let first = &shares[0].id;
+        assert_eq!(lapse.run(["check", first]).success().stderr, "");
+        let (key, _) = user_keys(&lapse).remove(0);
+        let switch = |status: &str| {
+            let user = format!("user-of-{}", lapse.place().bucket);
+            let args = json!({"UserName": user, "AccessKeyId": key, "Status": status});
+            lapse.place().root.call("iam", "update_access_key", &args).unwrap();
+        };
+        switch("Inactive");
+        let told = lapse.run(["check", first]).success();
+        assert!(told.stderr.contains(&format!("{key} was switched off")), "{told:#?}");
+        assert!(told.stderr.contains("3 links"), "{told:#?}");
+        // The others were asked, too; what is known already isn't told again.
+        shares.iter().for_each(|share| assert_eq!(lapse.state(&share.id), "unreachable"));
+        assert_eq!(lapse.run(["check"]).success().stderr, "");
+        switch("Active");
+        shares.iter().for_each(|share| assert_eq!(lapse.checked_state(&share.id), "active"));
     }
 }
 

@@ -231,6 +231,7 @@ class App {
 
   /** Takes shares from the list. */
   drop(ids: string[]) {
+    if (!ids.length) return;
     const gone = new Set(ids);
     this.shares = this.shares.filter((share) => !gone.has(share.id));
     for (const id of ids) this.progress.delete(id);

@@ -16,9 +16,10 @@ export function merge(list: readonly Share[], now: readonly Share[]): Share[] {
 
 /** Those of `now` whose state is another one than in the list. */
 export function turned(list: readonly Share[], now: readonly Share[]): Share[] {
-  const states = new Map(list.map(({ id, state }) => [id, state.is]));
-  return now.filter(({ id, state }) => {
-    const before = states.get(id);
-    return before !== undefined && before !== state.is;
+  const known = new Map(now.map((share) => [share.id, share]));
+  // The list may be long.
+  return list.flatMap(({ id, state }) => {
+    const share = known.get(id);
+    return share && share.state.is !== state.is ? [share] : [];
   });
 }

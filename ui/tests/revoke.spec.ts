@@ -1,7 +1,7 @@
 // All links revoked by a new key: what is asked, pressed, told and copied.
 import type { Page } from "@playwright/test";
-import { expect, open, test } from "./page";
-import { fail, more, openRevokeAll, revokeAll } from "./walk";
+import { expect, open, row, test } from "./page";
+import { fail, LEASE, more, openRevokeAll, revokeAll } from "./walk";
 
 const asked = (page: Page, cmd: string) =>
   page.evaluate(
@@ -165,4 +165,21 @@ test("old versions of a revoked file are deleted where that is wanted", async ({
   await expect(
     page.getByRole("button", { name: "Delete old versions" }),
   ).toHaveCount(0);
+});
+
+test("links that were ended elsewhere are told of when the storage was asked", async ({
+  page,
+}) => {
+  await open(page, "quiet");
+  await page.evaluate(
+    () =>
+      (window.fake.scene.noticed = [
+        "AKIAEXAMPLE7 was switched off or deleted elsewhere: 6 links that it signed no longer open. Extend a share to give it a new link.",
+      ]),
+  );
+  await row(page, LEASE).locator(".row-name").click();
+  await page.getByRole("button", { name: /^Check (now|again)/ }).click();
+  await expect(
+    page.getByText(/AKIAEXAMPLE7 was switched off.*6 links/),
+  ).toBeVisible();
 });

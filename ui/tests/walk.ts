@@ -42,7 +42,9 @@ export const fail = (page: Page, cmd: string, code: string, message: string) =>
 
 export async function openRevokeAll(page: Page) {
   await page.getByRole("button", { name: "Revoke all…" }).click();
-  await expect(page.getByText(/by (rotating the key|ending sessions)/)).toBeVisible();
+  await expect(
+    page.getByText(/by (rotating the key|ending sessions)/),
+  ).toBeVisible();
 }
 
 /** Chooses what is kept, and presses the button twice from the keyboard. */

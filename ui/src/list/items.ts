@@ -4,7 +4,7 @@ import { groupOf, type Group } from "./state";
 /** What the list is made of: rows, and what stands between them. */
 export type Item =
   | { is: "share"; share: Share; place: number; of: number }
-  | { is: "waiting"; count: number }
+  | { is: "waiting" }
   | { is: "ended" };
 
 export const keyOf = (item: Item) =>
@@ -25,7 +25,7 @@ export function found(shares: readonly Share[], query: string): Share[] {
 /** Work in progress first, then what failed, what lives, and what ended. */
 export function itemsOf(
   shares: readonly Share[],
-  waiting: number,
+  waiting: boolean,
   now: number,
 ): Item[] {
   const groups: Record<Group, Share[]> = {
@@ -45,7 +45,7 @@ export function itemsOf(
     }));
   return [
     ...rows("busy"),
-    ...(waiting > 0 ? [{ is: "waiting", count: waiting } as const] : []),
+    ...(waiting ? [{ is: "waiting" } as const] : []),
     ...rows("failed"),
     ...rows("live"),
     ...(groups.ended.length ? [{ is: "ended" } as const] : []),

@@ -162,7 +162,7 @@ test("the list has work first, then what failed, what lives, and what ended", ()
       of("failed", { is: "failed", reason: "" }),
       of("busy", { is: "uploading" }),
     ],
-    3,
+    true,
     NOW,
   );
   expect(items.map(keyOf)).toEqual([

@@ -342,10 +342,14 @@ fn a_key_that_was_switched_off_elsewhere_is_told_for_all_its_links() {
         assert!(told.stderr.contains(&format!("{key} was switched off")), "{told:#?}");
         assert!(told.stderr.contains("3 links"), "{told:#?}");
         // The others were asked, too; what is known already isn't told again.
-        shares.iter().for_each(|share| assert_eq!(lapse.state(&share.id), "unreachable"));
+        for share in &shares {
+            assert_eq!(lapse.state(&share.id), "unreachable");
+        }
         assert_eq!(lapse.run(["check"]).success().stderr, "");
         switch("Active");
-        shares.iter().for_each(|share| assert_eq!(lapse.checked_state(&share.id), "active"));
+        for share in &shares {
+            assert_eq!(lapse.checked_state(&share.id), "active");
+        }
     }
 }
 

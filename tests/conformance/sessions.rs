@@ -112,7 +112,9 @@ fn all_sessions_of_a_role_end_when_that_is_said_and_kept_links_are_signed_by_a_n
     assert_eq!(steps(&output), ["sessions_ended", "signed", "asked"], "{output:#?}");
     let lines = output.lines();
     assert_eq!(lines[lines.len() - 1], json!({"checked": 2, "refused": 2, "kept": 1}));
-    shares.iter().for_each(|share| share.link.get().assert_refused());
+    for share in &shares {
+        share.link.get().assert_refused();
+    }
     let kept = Share::of(lines[lines.len() - 2].clone());
     opens(&kept, 1);
     assert!((kept.expires_at() - shares[1].expires_at()).as_secs().abs() <= 1);
@@ -176,7 +178,9 @@ fn killed_at_any_step_the_end_of_sessions_is_finished() {
         assert_eq!(killed.status.code(), None, "{point}: not killed");
         let told = lapse.run(["list"]).success();
         assert!(told.stderr.contains("is finished"), "{point}: {told:#?}");
-        shares.iter().for_each(|share| share.link.get().assert_refused());
+        for share in &shares {
+            share.link.get().assert_refused();
+        }
         let states: Vec<_> = shares.iter().map(|share| lapse.state(&share.id)).collect();
         // The session that could ask is gone with the process: what wasn't seen isn't claimed.
         let state = if point == "asked" { "revoked" } else { "unreachable" };

@@ -213,9 +213,10 @@ impl Authority for Garage {
 
     fn set_active<'a>(&'a self, access_key: &'a str, active: bool) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            let body = match active {
-                true => json!({ "neverExpires": true }),
-                false => json!({ "expiration": LONG_AGO }),
+            let body = if active {
+                json!({ "neverExpires": true })
+            } else {
+                json!({ "expiration": LONG_AGO })
             };
             self.ask::<Value>("UpdateKey", &[("id", access_key)], Some(&body)).await.map(drop)
         })

@@ -292,7 +292,7 @@ pub(crate) enum Signer {
         /// Read that secret (or Garage's admin token) from standard input
         #[arg(long, conflicts_with = "admin_aws_profile")]
         secret_stdin: bool,
-        /// Where Garage's admin API listens (http://127.0.0.1:3903); its token is asked for, and not kept
+        /// Where Garage's admin API listens; its token is asked for, and not kept
         #[arg(long, value_name = "URL", group = "admin")]
         admin_endpoint: Option<String>,
         /// Sign in for that as this profile of the AWS tools

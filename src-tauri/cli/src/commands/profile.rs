@@ -35,7 +35,7 @@ pub(crate) async fn run(
         args::Profile::Lifecycle { name, yes } => {
             lifecycle(lapse, output, name.as_deref(), yes).await
         }
-        args::Profile::Signer { command } => signer(lapse, output, command).await,
+        args::Profile::Signer { command } => Box::pin(signer(lapse, output, command)).await,
         args::Profile::RestoreKey { name } => {
             let access_key = lapse.restore_key(name.as_deref()).await?;
             output.aside(&format!(

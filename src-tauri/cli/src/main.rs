@@ -88,7 +88,7 @@ async fn run(command: Command, output: Output) -> Result<Outcome, Error> {
         if of_links {
             Box::pin(commands::revoke::finish(&lapse, output)).await;
         }
-        commands::run(&lapse, output, &screen, command).await
+        Box::pin(commands::run(&lapse, output, &screen, command)).await
     });
     tokio::select! {
         outcome = &mut work => outcome,

@@ -177,7 +177,7 @@ fn a_refusal_is_told_at_once_and_what_arrived_is_kept() {
         (Some(1), "access_denied"),
         "{output:#?}"
     );
-    assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(20), "it took {:?}", began.elapsed());
     let parts = count(&way.take_seen(), Ask::Part);
     assert!(parts <= 18, "{parts} requests, of which ten were answered well");
     let upload = lapse.run(["uploads", "--json"]).success().json();

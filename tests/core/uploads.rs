@@ -44,24 +44,6 @@ async fn a_paused_upload_keeps_what_arrived_and_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_more_is_told_than_there_is_however_often_an_upload_is_paused() {
-    let core = Core::new();
-    let _line = core.behind(64 * 1024 * 1024).await;
-    let content = bytes(320 << 20);
-    let (id, sharing) = core.begin(&core.cli.file("held.bin", &content)).await;
-    for _ in 0..12 {
-        if core.pause(&id).is_ok() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            drop(core.resume(&id));
-        }
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
-    link(&sharing.await.unwrap().unwrap()).get().assert_gives(&content, "held.bin");
-    let most = core.heard.all_sent(&id).into_iter().max();
-    assert!(most.is_some_and(|most| most <= 320 * MIB), "{most:?} bytes of {}", 320 * MIB);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_small_upload_that_was_paused_is_sent_whole() {
     let core = Core::new();
     let line = core.behind(4 * 1024 * 1024).await;

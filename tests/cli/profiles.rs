@@ -1,6 +1,6 @@
 //! Buckets of one's own, and the ways to sign in.
 
-use lapse_tests::faults::Https;
+use lapse_tests::faults::{Https, captive_portal};
 use lapse_tests::peer::Caller;
 use lapse_tests::{Lapse, Output, Place, Server, Share};
 use serde_json::json;
@@ -492,4 +492,48 @@ fn a_wrong_secret_says_nothing_about_links() {
     let seen = lapse.run(["show", &share.id, "--json"]).success().json();
     assert_eq!(seen["links"][0]["seen"], "not_known");
     assert_eq!(lapse.checked_state(&share.id), "active");
+}
+
+#[test]
+fn an_admin_token_goes_to_this_computer_or_encrypted_alone() {
+    let place = Server::SeaweedFs.place();
+    let lapse = Lapse::with_keychain("present");
+    let words = [
+        "profile",
+        "add",
+        "team",
+        "--provider",
+        "garage",
+        "--endpoint",
+        &place.user.endpoint,
+        "--region",
+        "us-east-1",
+        "--bucket",
+        &place.bucket,
+        "--access-key",
+        &place.user.access_key,
+        "--secret-stdin",
+    ];
+    lapse.run_with(words, place.user.secret_key.as_bytes()).success();
+    let create = |endpoint: &str, token: &str| {
+        let words = ["profile", "signer", "create", "team", "--json", "--secret-stdin"];
+        let more = ["--admin-endpoint", endpoint];
+        lapse.run_with(words.iter().chain(&more), token.as_bytes())
+    };
+    let refused = create("http://192.0.2.1:3903", "s3cr3t-t0ken");
+    assert_eq!((refused.code, refused.error_code().as_str()), (Some(2), "usage"), "{refused:#?}");
+    assert!(refused.stderr.contains("unencrypted"), "{refused:#?}");
+    // What answers there isn't Garage, and is told nothing twice.
+    let portal = captive_portal();
+    let other = create(&portal.url(), "s3cr3t-t0ken");
+    assert_eq!((other.code, other.error_code().as_str()), (Some(1), "no_iam"), "{other:#?}");
+    for token in ["", "two\nlines", "t\u{f6}ken"] {
+        let wrong = create(&portal.url(), token);
+        assert_ne!(wrong.code, Some(0), "{wrong:#?}");
+        assert!(token.is_empty() || !wrong.stderr.contains(token), "{wrong:#?}");
+    }
+    // A key of the IAM query API is of no use there.
+    let words = ["profile", "signer", "create", "team", "--json", "--secret-stdin"];
+    let key = lapse.run_with(words.iter().chain(&["--admin-access-key", "AK"]), b"secret");
+    assert_eq!((key.code, key.error_code().as_str()), (Some(2), "usage"), "{key:#?}");
 }

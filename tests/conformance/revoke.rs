@@ -699,5 +699,15 @@ fn a_signer_of_its_own_may_only_read_and_its_rotation_stops_nothing_else() {
         again.link.get().assert_refused();
         let second = lapse.run_with(words, root.secret_key.as_bytes());
         assert_eq!(second.error_code(), "profile_exists");
+        // One whose secret is lost is told of, and made anew.
+        let config = lapse.home().join("config.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        let signer = text.lines().find(|line| line.starts_with("signer = ")).unwrap();
+        std::fs::write(&config, text.replace(signer, "signer = \"AKIAGONE\"")).unwrap();
+        let lost = lapse.run(["share", "file 1.txt", "--json", "--no-copy"]);
+        assert_eq!((lost.code, lost.error_code().as_str()), (Some(1), "keychain"), "{lost:#?}");
+        assert!(lost.error()["hint"].as_str().unwrap().contains("signer create"), "{lost:#?}");
+        lapse.run_with(words, root.secret_key.as_bytes()).success();
+        opens(&lapse.share(&lapse.file("file 1.txt", "content 1"), &[]), 0);
     }
 }

@@ -67,6 +67,17 @@ pub struct Listed {
     pub current: bool,
 }
 
+/// The key that signs a profile's links is gone from the keychain: a new one is the way on.
+fn no_signer(profile: &str, access_key: &str) -> Error {
+    Error::new(
+        Code::Keychain,
+        format!(
+            "the secret of {access_key}, which signs the links of «{profile}», isn't in the keychain"
+        ),
+        format!("Make a new one: lapse profile signer create {profile} --help"),
+    )
+}
+
 impl Lapse {
     /// Opens the database. A broken config.toml is told when it is needed.
     pub fn open(options: Options) -> Result<Self> {
@@ -175,7 +186,13 @@ impl Lapse {
     pub(crate) async fn bucket(&self, profile: Profile) -> Result<Bucket> {
         let keys = self.keys(&profile, None).await?;
         let signer = match &profile.signer {
-            Some(signer) => Some(self.keys(&profile, Some(&signer.access_key)).await?),
+            Some(signer) => {
+                let keys = self.keys(&profile, Some(&signer.access_key)).await;
+                Some(keys.map_err(|error| match error.code {
+                    Code::LinkNotKept => no_signer(&profile.name, &signer.access_key),
+                    _ => error,
+                })?)
+            }
             None => None,
         };
         let bucket = self.open_bucket(profile, keys)?;

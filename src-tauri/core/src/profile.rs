@@ -1,6 +1,7 @@
 //! Where a bucket is and how to sign in.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::storage::provider::{self, Provider};
@@ -267,6 +268,18 @@ impl Profile {
     pub(crate) fn secret_name(&self, access_key: &str) -> String {
         format!("{access_key}@{}", self.endpoint.authority)
     }
+}
+
+/// Whether a host, with or without a port, is the computer that asks.
+pub(crate) fn is_this_computer(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+        // An IPv6 address has colons of its own, inside of brackets.
+        if port.ends_with(']') { host } else { name }
+    });
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// Scheme and host of a server, checked.

@@ -4,7 +4,7 @@
 //!
 //! Source: <https://garagehq.deuxfleurs.fr/api/garage-admin-v2.html>
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_smithy_types::body::SdkBody;
@@ -27,6 +27,8 @@ const SCOPE: [&str; 6] =
 /// A server that is busy or restarts is asked again.
 const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(400);
+/// One that was silent for so long isn't asked again.
+const LONGEST: Duration = Duration::from_secs(10);
 /// When the time of a key that is switched off was over.
 const LONG_AGO: &str = "2000-01-01T00:00:00Z";
 
@@ -79,10 +81,10 @@ impl Garage {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<T> {
-        let mut tries = 1;
+        let (mut tries, began) = (1, Instant::now());
         loop {
             match self.ask_once(action, query, body).await {
-                Err(error) if error.passes() && tries < TRIES => {
+                Err(error) if error.passes() && tries < TRIES && began.elapsed() < LONGEST => {
                     tokio::time::sleep(PAUSE * 2_u32.pow(tries - 1)).await;
                     tries += 1;
                 }

@@ -1,6 +1,6 @@
 //! The IAM query API: AWS's own, and what Ceph, `SeaweedFS`, Wasabi and the local store speak of it.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
@@ -26,6 +26,8 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 /// A server that is busy or restarts is asked again.
 const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(400);
+/// One that was silent for so long isn't asked again.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// The keys of one user, by the sign-in of someone who may change them.
 #[derive(Debug, Clone)]
@@ -109,11 +111,13 @@ impl Iam {
         parameters: &[(&str, &str)],
         again: bool,
     ) -> Result<T> {
-        let mut tries = 1;
+        let (mut tries, began) = (1, Instant::now());
         loop {
             let asked = self.ask_once(action, VERSION, parameters).await;
             match asked {
-                Err(error) if again && error.passes() && tries < TRIES => {
+                Err(error)
+                    if again && error.passes() && tries < TRIES && began.elapsed() < LONGEST =>
+                {
                     tokio::time::sleep(PAUSE * 2_u32.pow(tries - 1)).await;
                     tries += 1;
                 }

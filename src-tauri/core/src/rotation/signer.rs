@@ -6,7 +6,7 @@ use super::iam::Iam;
 use super::policy;
 use crate::keychain::Sensitive;
 use crate::lapse::Lapse;
-use crate::profile::{Endpoint, Profile, Signer, check_access_key};
+use crate::profile::{Endpoint, Profile, Signer, check_access_key, is_this_computer};
 use crate::share::random_step;
 use crate::storage::provider::Rotation as Way;
 use crate::storage::{Keys, keychain_error};
@@ -33,7 +33,7 @@ impl Lapse {
     /// Makes a user that may read what is under a profile's prefix and nothing else, and one that may rotate its keys
     /// and nothing else; links are signed by the first from then on. `admin` isn't kept.
     pub async fn create_signer(&self, profile: Option<&str>, admin: Admin) -> Result<Signer> {
-        let profile = self.profile(profile).await?;
+        let mut profile = self.profile(profile).await?;
         if profile.is_local() {
             return Err(Error::new(
                 Code::Profile,
@@ -42,11 +42,21 @@ impl Lapse {
             ));
         }
         if let Some(signer) = &profile.signer {
-            return Err(Error::new(
-                Code::ProfileExists,
-                format!("links of «{}» are signed by {} already", profile.name, signer.user),
-                "Rotate its key with `lapse revoke --all`.",
-            ));
+            match self.keys(&profile, Some(&signer.access_key)).await {
+                // One whose secret is lost is no use.
+                Err(error) if error.code == Code::LinkNotKept => profile.signer = None,
+                Err(error) => return Err(error),
+                Ok(_) => {
+                    return Err(Error::new(
+                        Code::ProfileExists,
+                        format!(
+                            "links of «{}» are signed by {} already",
+                            profile.name, signer.user
+                        ),
+                        "Rotate its key with `lapse revoke --all`.",
+                    ));
+                }
+            }
         }
         let is_garage = profile.provider.rotation == Way::GarageAdmin;
         if is_garage != matches!(admin, Admin::Garage { .. }) {
@@ -80,6 +90,16 @@ impl Lapse {
             }
             Admin::Garage { endpoint, token } => {
                 let endpoint = Endpoint::parse(&endpoint)?;
+                if endpoint.scheme == "http" && !is_this_computer(&endpoint.authority) {
+                    return Err(Error::new(
+                        Code::Usage,
+                        format!(
+                            "the admin token would cross the network to {} unencrypted",
+                            endpoint.authority
+                        ),
+                        "Give an https:// address, or come to it by a tunnel: ssh -L 3903:127.0.0.1:3903 HOST, then --admin-endpoint http://127.0.0.1:3903.",
+                    ));
+                }
                 let clock = self.clock(&profile)?;
                 let garage = Garage::open(&profile, endpoint.clone(), token, &user, clock)?;
                 let made = self.make_keys(&profile, endpoint, &garage, &user).await;

@@ -1,7 +1,5 @@
 //! From where a link opens, and how long its file stays.
 
-use std::net::IpAddr;
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::clean_up::still_on_disk;
@@ -9,7 +7,7 @@ use super::{Known, Link, Share};
 use crate::Result;
 use crate::lapse::Lapse;
 use crate::local;
-use crate::profile::{CleanUp, LOCAL, Profile};
+use crate::profile::{CleanUp, LOCAL, Profile, is_this_computer};
 
 /// From where a link opens, while it lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,15 +39,7 @@ impl Reach {
 
     /// Of a link to a storage of the person's own: one that names this computer means another one elsewhere.
     fn of_host(host: &str) -> Self {
-        let name = host.rsplit_once(':').map_or(host, |(name, port)| {
-            // An IPv6 address has colons of its own, inside of brackets.
-            if port.ends_with(']') { host } else { name }
-        });
-        let name = name.trim_start_matches('[').trim_end_matches(']');
-        let is_here = name == "localhost"
-            || name.ends_with(".localhost")
-            || name.parse().is_ok_and(|address: IpAddr| address.is_loopback());
-        if is_here { Self::Computer } else { Self::Anywhere }
+        if is_this_computer(host) { Self::Computer } else { Self::Anywhere }
     }
 
     /// Of the next link of a profile.

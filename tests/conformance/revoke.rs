@@ -77,7 +77,7 @@ fn held_at(lapse: &Lapse, point: &str, milliseconds: u32) -> Child {
 }
 
 /// What a program wrote to a file.
-fn text(file: &mut std::fs::File) -> String {
+pub(super) fn text(file: &mut std::fs::File) -> String {
     let mut text = String::new();
     file.rewind().unwrap();
     file.read_to_string(&mut text).unwrap();
@@ -94,7 +94,7 @@ fn step_is(lapse: &Lapse, step: &str) -> bool {
     counted.stdout.trim() == "1"
 }
 
-fn wait_for_step(lapse: &Lapse, step: &str) {
+pub(super) fn wait_for_step(lapse: &Lapse, step: &str) {
     wait_for("the step", SOON, || step_is(lapse, step).then_some(()));
 }
 

@@ -1,7 +1,12 @@
 //! Links that are signed by sessions of a role: all its sessions end together.
 
+use std::process::Stdio;
+
+use lapse_tests::faulty::{Ask, Faulty, Wrong};
 use lapse_tests::{Lapse, Output, Place, Server, Share};
 use serde_json::{Value, json};
+
+use super::revoke::{text, wait_for_step};
 
 const ALL: [&str; 4] = ["revoke", "--all", "--yes", "--json"];
 
@@ -25,6 +30,10 @@ fn allow(place: &Place, role: &str, may: &[&str]) {
 
 /// A Lapse that signs in by a role: each time by a new session, or by one that stays.
 fn signed_in(place: &Place, role: &str, each_time: bool) -> Lapse {
+    signed_in_at(&place.user.endpoint, place, role, each_time)
+}
+
+fn signed_in_at(endpoint: &str, place: &Place, role: &str, each_time: bool) -> Lapse {
     let mut lapse = Lapse::with_keychain("present");
     let script = lapse.file(
         "sign-in.py",
@@ -65,7 +74,7 @@ print(told)
         "--provider",
         place.server.provider(),
         "--endpoint",
-        &place.user.endpoint,
+        endpoint,
         "--region",
         "us-east-1",
         "--bucket",
@@ -187,4 +196,30 @@ fn killed_at_any_step_the_end_of_sessions_is_finished() {
         assert_eq!(states, [state, "active"], "{point}");
         opens(&share(&lapse, 5), 5);
     }
+}
+
+#[test]
+fn where_the_answer_is_lost_it_is_not_said_that_nothing_changed() {
+    let place = Server::MiniStack.place();
+    let role = role(&place, &["s3:*", "iam:PutRolePolicy"]);
+    let way = Faulty::before(&place.user.endpoint);
+    let lapse = signed_in_at(&way.url(), &place, &role, true);
+    let shared = share(&lapse, 1);
+    let mut out = tempfile::tempfile().unwrap();
+    let mut child = lapse
+        .command(with_role(&role, &[]))
+        .env("FAILPOINTS", "rotate_planned=sleep(3000)")
+        .stdout(Stdio::null())
+        .stderr(out.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    wait_for_step(&lapse, "planned");
+    way.do_wrong(Ask::Other, [Wrong::LoseAnswer]);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let told = text(&mut out);
+    assert!(told.contains("not_known"), "{told}");
+    let told = lapse.run(["list"]).success();
+    assert!(told.stderr.contains("is finished"), "{told:#?}");
+    shared.link.get().assert_refused();
+    opens(&share(&lapse, 2), 2);
 }

@@ -317,7 +317,9 @@ impl Window {
     /// Drops files on it, which it must take.
     pub fn drop_files<P: AsRef<Path>>(&self, files: &[P]) {
         let files: Vec<PathBuf> = files.iter().map(|file| file.as_ref().to_owned()).collect();
-        assert!(self.drag(Drag::Files(&files)), "the window refuses {files:?}");
+        // A window that is busy answers too late, and then nothing is dropped.
+        let took = (0..3).any(|_| self.drag(Drag::Files(&files)));
+        assert!(took, "the window refuses {files:?}");
     }
 
     /// The name of what the keyboard is at.

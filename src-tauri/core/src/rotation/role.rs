@@ -104,9 +104,17 @@ impl Lapse {
         let iam = Iam::open(profile, keys.clone(), None, self.clock(profile)?)?;
         let document = policy::deny_sessions_before(plan.began_at);
         if let Err(error) = iam.put_role_policy(&role, &document).await {
-            if !error.passes() {
-                self.history.set_step(plan.id, Step::Undone)?;
+            if error.passes() {
+                return Err(Error::new(
+                    Code::NotKnown,
+                    format!(
+                        "whether the sessions of {role} were ended isn't known: {}",
+                        error.message
+                    ),
+                    "Lapse finds out at its next start, and finishes it.",
+                ));
             }
+            self.history.set_step(plan.id, Step::Undone)?;
             return Err(error);
         }
         crate::point::reach("rotate_created");

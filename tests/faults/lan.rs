@@ -196,11 +196,11 @@ asyncio.run(main())
     let server = servers().join("server.py").display().to_string();
     let script = format!(
         "mkdir server; mkfifo hold; exec 9<>hold
-         there {python} {server} ministack \"$PWD/server\" <hold >ready & stand=$!
+         nsenter --net=/proc/$other/ns/net -- {python} {server} ministack \"$PWD/server\" <hold >ready 9<&- & stand=$!
          until [ -s ready ]; do sleep 0.1; done
          port=$(sed 's/.*127.0.0.1:\\([0-9]*\\).*/\\1/' ready)
-         there {python} relay.py \"$port\" & relay=$!
-         trap 'kill $relay $stand $other' EXIT
+         nsenter --net=/proc/$other/ns/net -- {python} relay.py \"$port\" 9<&- & relay=$!
+         trap 'exec 9>&-; kill $relay; wait $stand; kill $other' EXIT
          until there {python} -c 'import socket; socket.create_connection((\"10.99.0.2\", 9000))' 2>/dev/null; do sleep 0.1; done
          there env AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test {python} -c '
 import boto3

@@ -32,6 +32,22 @@ impl Rig {
         rig
     }
 
+    /// The same of one that needs ports which another program may take in between: tried a few times.
+    pub fn start_again(mut command: impl FnMut() -> Command) -> Self {
+        for _ in 0..2 {
+            let mut child = command().stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            let stdin = child.stdin.take();
+            let mut stdout = BufReader::new(child.stdout.take().unwrap());
+            let mut ready = String::new();
+            stdout.read_line(&mut ready).unwrap();
+            if !ready.is_empty() {
+                return Self { child, stdin, stdout, ready: ready.trim_end().to_owned() };
+            }
+            let _ = child.wait();
+        }
+        Self::start(&mut command())
+    }
+
     /// A bash script of `tests/servers/`.
     pub fn script(name: &str, args: &[&str]) -> Self {
         Self::start(Command::new(servers().join(name)).args(args))

@@ -73,15 +73,20 @@ impl Window {
 
     fn below<A: AsRef<OsStr>>(lapse: Lapse, above: &[&str], args: &[A]) -> Self {
         let mut lapse = lapse;
-        let ports = free_ports();
-        let [port, native] = &ports;
         // The superuser reads everything, so it is asked to do without that.
         let humble = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"];
         let runner: &[&str] = if rustix::process::geteuid().is_root() { &humble } else { &[] };
-        let mut words: Vec<OsString> = above.iter().chain(runner).map(OsString::from).collect();
-        words.push(servers().join("window.sh").into());
-        words.extend([port, native].map(|port| port.to_string().into()));
-        let rig = Rig::start(lapse.any(&words).env("TMPDIR", std::env::temp_dir()));
+        let mut ports = free_ports();
+        let rig = Rig::start_again(|| {
+            ports = free_ports();
+            let mut words: Vec<OsString> = above.iter().chain(runner).map(OsString::from).collect();
+            words.push(servers().join("window.sh").into());
+            words.extend(ports.map(|port| port.to_string().into()));
+            let mut command = lapse.any(&words);
+            command.env("TMPDIR", std::env::temp_dir());
+            command
+        });
+        let [port, _] = ports;
         let (name, display) = rig.variable();
         lapse.set(name, display);
         lapse.set("GDK_BACKEND", "x11");

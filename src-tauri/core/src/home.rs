@@ -61,6 +61,11 @@ impl Home {
         &self.data
     }
 
+    /// Held by whoever moves a share's object away.
+    pub(crate) fn move_lock(&self, share: &str) -> PathBuf {
+        self.data.join(format!("{share}.move"))
+    }
+
     /// Held by whoever rotates keys.
     pub(crate) fn rotation_lock(&self) -> PathBuf {
         self.data.join("rotation.lock")

@@ -196,15 +196,23 @@ pub(crate) fn tell_all(output: Output, revoked: &AllRevoked) -> Outcome {
                 if revoked.unasked == 1 { "it" } else { "them" }
             ));
         }
-        if revoked.is_restorable && refused == checked {
+        if revoked.is_restorable {
             output.aside(&format!(
                 "{} is switched off, not deleted. For 7 days it can be switched on again: lapse profile restore-key {}",
                 revoked.old_key, revoked.profile
             ));
         }
     }
-    if refused == checked {
+    if revoked.is_off {
         return Outcome::Done;
+    }
+    if refused == checked {
+        output.tell(&Error::new(
+            Code::NotKnown,
+            format!("{} isn't seen to be off yet", revoked.old_key),
+            "Lapse asks again at its next start.",
+        ));
+        return Outcome::Failed;
     }
     output.tell(&Error::new(
         Code::NotKnown,

@@ -412,14 +412,15 @@ pub(super) fn signs(connection: &Connection, link: &Link) -> rusqlite::Result<bo
 }
 
 fn key_now(connection: &Connection, access_key: &str) -> rusqlite::Result<String> {
-    let mut now = access_key.to_owned();
+    let (mut now, mut plan) = (access_key.to_owned(), 0_i64);
     let mut select = connection.prepare_cached(
-        "SELECT new_key FROM rotations
-         WHERE old_key = ?1 AND step IN ('signed', 'off', 'done') ORDER BY id DESC LIMIT 1",
+        "SELECT id, new_key FROM rotations WHERE old_key = ?1 AND id > ?2 AND new_key IS NOT NULL
+         AND step IN ('signed', 'off', 'done') ORDER BY id DESC LIMIT 1",
     )?;
-    // As often as it was rotated; no key comes twice.
-    while let Some(next) = select.query_row([&now], |row| row.get(0)).optional()?.flatten() {
-        now = next;
+    // As often as it was rotated. By hand a key may come back: only later plans count.
+    let next = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    while let Some(then) = select.query_row(params![now, plan], next).optional()? {
+        (plan, now) = then;
     }
     Ok(now)
 }

@@ -30,7 +30,7 @@ use crate::lapse::Lapse;
 use crate::profile::{Profile, SignIn, check_access_key};
 use crate::share::{Share, ShareId};
 use crate::storage::provider::Rotation as Way;
-use crate::storage::{Bucket, Keys, has_secret_from_env};
+use crate::storage::{Bucket, Keys, has_secret_from_env, keychain_error};
 use crate::{Code, Error, Result};
 
 /// For how long a key that was switched off can be switched on again from here.
@@ -273,13 +273,22 @@ impl Lapse {
                 "Make a new one at the provider's site and give that.",
             ));
         }
+        let name = profile.secret_name(&new.access_key);
+        let kept = self.keychain.keychain().get(&name).await.map_err(keychain_error)?;
+        if kept.as_ref().is_some_and(|kept| kept.expose() != new.secret.expose()) {
+            return Err(Error::new(
+                Code::NoSuchKey,
+                format!("another secret of {} is kept already, for a profile", new.access_key),
+                "Give the secret that belongs to it, or make a new key and give that.",
+            ));
+        }
         let mut plan = Rotation {
             id: 0,
             profile: profile.name.clone(),
             old_key,
             new_key: Some(new.access_key.clone()),
             step: Step::Made,
-            before: Vec::new(),
+            before: kept.iter().map(|_| new.access_key.clone()).collect(),
             keep,
             is_own: false,
             by_hand: true,

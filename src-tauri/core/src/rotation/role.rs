@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::iam::Iam;
-use super::steps::{Asked, LONGEST_PAUSE, PAUSE, SPREADING, by};
+use super::steps::{Answered, Asked, LONGEST_PAUSE, PAUSE, SPREADING, by};
 use super::{AllRevoked, Consent, LOOK, RotationStep, policy};
 use crate::history::{Revocation, Rotation, Step};
 use crate::lapse::Lapse;
@@ -150,10 +150,11 @@ impl Lapse {
             crate::point::reach("rotate_signed");
         }
         let ended = self.ended_links(&bucket, plan, old)?;
-        let unasked = if old.is_none() { ended.len() } else { 0 };
-        let (checked, refused) = match old {
+        let others = ended.iter().filter(|one| !one.is_kept).count();
+        let unasked = if old.is_none() { others } else { 0 };
+        let Answered { checked, refused, all } = match old {
             Some(old) => self.ask_all_until_refused(&bucket, ended, old, &new, patience).await?,
-            None => (0, 0),
+            None => Answered { checked: 0, refused: 0, all: true },
         };
         self.keep_clock(&bucket)?;
         crate::point::reach("rotate_asked");
@@ -181,6 +182,7 @@ impl Lapse {
             refused,
             unasked,
             kept,
+            is_off: all,
             is_restorable: false,
         })
     }
@@ -199,7 +201,8 @@ impl Lapse {
             let now = bucket.clock().now();
             let mut refused = false;
             for one in self.history.shares_of_sessions(&profile.name, now)?.iter().take(5) {
-                let Some(link) = one.links.last() else { continue };
+                let lives = |link: &&Link| link.temporary && link.facts.ends_at() > now;
+                let Some(link) = one.links.iter().rfind(lives) else { continue };
                 match bucket.ask(&by(&link.facts, &keys), &keys, one.size).await? {
                     Seen::Works => return Ok(keys),
                     // Its object may have been deleted before.

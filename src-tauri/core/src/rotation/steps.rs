@@ -100,8 +100,20 @@ pub struct AllRevoked {
     pub unasked: usize,
     /// The shares that were kept, with their new links.
     pub kept: Vec<Shared>,
+    /// Whether everything asked shows that what signed before is off, kept shares' old links too.
+    pub is_off: bool,
     /// Whether the old key can be switched on again.
     pub is_restorable: bool,
+}
+
+/// What the storage said to old links.
+pub(super) struct Answered {
+    /// Those of shares that aren't kept.
+    pub(super) checked: usize,
+    /// Those of them that it surely refuses.
+    pub(super) refused: usize,
+    /// Whether it refuses every one, the kept shares' too.
+    pub(super) all: bool,
 }
 
 /// One old link to be asked about.
@@ -252,8 +264,12 @@ impl Lapse {
     pub(super) async fn undo(&self, profile: &Profile, plan: &mut Rotation) -> Result<()> {
         self.history.set_step(plan.id, Step::Undoing)?;
         if plan.by_hand {
-            let name = profile.secret_name(plan.new_key.as_deref().unwrap_or_default());
-            self.keychain.keychain().delete(&name).await.map_err(keychain_error)?;
+            let new_key = plan.new_key.clone().unwrap_or_default();
+            // One that was kept before is someone's.
+            if !plan.before.contains(&new_key) {
+                let name = profile.secret_name(&new_key);
+                self.keychain.keychain().delete(&name).await.map_err(keychain_error)?;
+            }
             plan.step = Step::Undone;
             return self.history.set_step(plan.id, Step::Undone);
         }
@@ -328,20 +344,29 @@ impl Lapse {
         }
         let asked = self.old_links(&bucket, plan)?;
         let total = asked.iter().filter(|one| !one.is_kept).count();
-        let (checked, refused) = match old {
-            Some(old) => self.ask_all_until_refused(&bucket, asked, &old, new, patience).await?,
-            None => (0, 0),
+        let nothing_asked = asked.is_empty();
+        let Answered { checked, refused, mut all } = match &old {
+            Some(old) => self.ask_all_until_refused(&bucket, asked, old, new, patience).await?,
+            None => Answered { checked: 0, refused: 0, all: true },
         };
+        // That a person switched it off is seen at a link, or at the key itself.
+        if plan.by_hand
+            && nothing_asked
+            && let Some(old) = old
+        {
+            let known = self.open_bucket(profile.clone(), old)?.knows_key().await;
+            all = matches!(known, Err(error) if error.code == Code::SignIn);
+        }
         self.keep_clock(&bucket)?;
         crate::point::reach("rotate_asked");
-        if plan.is_own && refused == checked {
+        if plan.is_own && all {
             let authority = self.authority(profile, &new.access_key, Some(new)).await?;
             authority.delete(&plan.old_key).await?;
             crate::point::reach("rotate_deleted");
             self.stepped(&RotationStep::Deleted);
         }
         let kept = self.kept(&bucket, plan, new)?;
-        let is_over = refused == checked || Timestamp::now().duration_since(plan.began_at) > OLD;
+        let is_over = all || Timestamp::now().duration_since(plan.began_at) > OLD;
         if is_over {
             self.history.set_step(plan.id, Step::Done)?;
             plan.step = Step::Done;
@@ -367,7 +392,8 @@ impl Lapse {
             refused,
             unasked: total.saturating_sub(checked),
             kept,
-            is_restorable: !plan.is_own,
+            is_off: all,
+            is_restorable: !plan.is_own && all,
         })
     }
 
@@ -426,7 +452,7 @@ impl Lapse {
         old: &Keys,
         new: &Keys,
         patience: Duration,
-    ) -> Result<(usize, usize)> {
+    ) -> Result<Answered> {
         let count = |asked: &[Asked]| {
             let checked = asked.iter().filter(|one| !one.is_kept);
             let refused =
@@ -444,12 +470,13 @@ impl Lapse {
                 async move { (at, bucket.ask(&one.link.facts, old, one.size).await) }
             });
             let answers: Vec<_> = stream::iter(asking).buffer_unordered(AT_ONCE).collect().await;
-            let opens = self.new_link_opens(bucket, &asked, new).await?;
+            let way = self.way_with(bucket, &asked, new).await?;
             let now = Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default();
             let mut rows = Vec::new();
             for (at, seen) in answers {
                 let seen = match seen? {
-                    seen if opens || seen == Seen::Works => seen,
+                    seen if way == Way::Open || seen == Seen::Works => seen,
+                    seen @ (Seen::KeyOff | Seen::Gone) if way == Way::KeyIsKnown => seen,
                     _ => Seen::NotKnown,
                 };
                 asked[at].seen = Some(seen);
@@ -468,7 +495,7 @@ impl Lapse {
                         self.changed(&one.share);
                     }
                 }
-                return Ok((checked, refused));
+                return Ok(Answered { checked, refused, all });
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -491,21 +518,32 @@ impl Lapse {
     }
 
     /// Whether the same object opens by the new key.
-    async fn new_link_opens(&self, bucket: &Bucket, asked: &[Asked], new: &Keys) -> Result<bool> {
+    async fn way_with(&self, bucket: &Bucket, asked: &[Asked], new: &Keys) -> Result<Way> {
         // What is kept must be there.
         let kept = asked.iter().filter(|one| one.is_kept);
         for one in kept.chain(asked.iter().filter(|one| !one.is_kept)).take(5) {
             match bucket.ask(&by(&one.link.facts, new), new, one.size).await? {
-                Seen::Works => return Ok(true),
+                Seen::Works => return Ok(Way::Open),
                 // Its object may have been deleted before.
                 Seen::Gone | Seen::Refused => {}
-                _ => return Ok(false),
+                _ => return Ok(Way::Shut),
             }
         }
-        // With no object left to open, that the key is known must do.
+        // With no object left to open only what is said of the key itself proves anything.
         tracing::debug!(profile = bucket.profile().name, "no link opens by the new key");
-        Ok(bucket.knows_key().await.is_ok())
+        Ok(if bucket.knows_key().await.is_ok() { Way::KeyIsKnown } else { Way::Shut })
     }
+}
+
+/// What the new key shows of the way to the storage: whether a refusal may be the network's, or a policy's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// A link by it opens.
+    Open,
+    /// The storage knows it, and no link by it opens.
+    KeyIsKnown,
+    /// Something is in between.
+    Shut,
 }
 
 /// Thousands are read at once.

@@ -1,6 +1,7 @@
 //! Taking shares back, one by one: the object is deleted, or moved to another key, and the storage is asked with every
 //! link that was ever given.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
@@ -9,6 +10,7 @@ use serde::Serialize;
 
 use super::{Share, ShareId, State, UnderWay, object_key};
 use crate::history::Revocation;
+use crate::home::create_private_file;
 use crate::lapse::Lapse;
 use crate::storage::{Bucket, Headers, Seen};
 use crate::{Code, Error, Result};
@@ -54,11 +56,57 @@ pub(crate) struct Move {
     pub(crate) is_copied: bool,
 }
 
+/// Held by whoever moves a share's object.
+struct MoveLock {
+    path: PathBuf,
+    _file: std::fs::File,
+}
+
+impl Drop for MoveLock {
+    fn drop(&mut self) {
+        // One that is left is used again.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Whether a file that is open is the one at this path still.
+#[cfg(unix)]
+fn is_at(file: &std::fs::File, path: &std::path::Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let number = |found: &std::fs::Metadata| (found.dev(), found.ino());
+    matches!((&file.metadata(), &path.metadata()), (Ok(open), Ok(there)) if number(open) == number(there))
+}
+
+/// An open file's name isn't free for another there.
+#[cfg(not(unix))]
+fn is_at(_file: &std::fs::File, path: &std::path::Path) -> bool {
+    path.exists()
+}
+
+fn is_moving(id: &ShareId) -> Error {
+    Error::new(
+        Code::NotActive,
+        format!("the file of {id} is being moved already"),
+        "Wait until that is done; `lapse list` shows it.",
+    )
+}
+
 impl Lapse {
     /// Takes a share back, then asks with every link that was ever given.
     pub async fn revoke(&self, id: &ShareId, file: File) -> Result<Revoked> {
-        let mut share = self.find(id)?;
+        let share = self.find(id)?;
         may_be_revoked(&share)?;
+        // Of two that move one object the second would delete what the first made.
+        let _moving = match file {
+            File::Deleted => None,
+            File::Kept => Some(self.lock_move(&share.id)?.ok_or_else(|| is_moving(&share.id))?),
+        };
+        self.revoke_held(&share.id, file).await
+    }
+
+    /// The same, where a move is held already.
+    async fn revoke_held(&self, id: &ShareId, file: File) -> Result<Revoked> {
+        let mut share = self.find(id)?;
         // Also a share that failed: its object may have arrived before the answer was lost.
         let bucket = self.bucket_of(&share).await?;
         let mut keeps_versions = false;
@@ -208,9 +256,23 @@ impl Lapse {
     /// Finishes what was cut off while objects were moved away.
     pub(crate) async fn finish_moves(&self) -> Result<()> {
         for Move { share, .. } in self.history.moves()? {
-            Box::pin(self.revoke(&share, File::Kept)).await?;
+            let Some(_moving) = self.lock_move(&share)? else { continue };
+            // It may have been done since.
+            if self.history.moving(&share)?.is_some() {
+                Box::pin(self.revoke_held(&share, File::Kept)).await?;
+            }
         }
         Ok(())
+    }
+
+    /// Holds the move of a share's object; nothing where that is held already, here or elsewhere.
+    fn lock_move(&self, id: &ShareId) -> Result<Option<MoveLock>> {
+        let path = self.home.move_lock(id.as_str());
+        let failed = |error| Error::disk("write", &path, error);
+        let file = create_private_file(&path).map_err(failed)?;
+        // Whoever held it last may have removed it meanwhile.
+        let held = file.try_lock().is_ok() && is_at(&file, &path);
+        Ok(held.then_some(MoveLock { path, _file: file }))
     }
 
     async fn ask_until_refused(

@@ -2,7 +2,7 @@
 
 use lapse_tests::faults::{Https, captive_portal};
 use lapse_tests::peer::Caller;
-use lapse_tests::{Lapse, Output, Place, Server, Share};
+use lapse_tests::{Lapse, Output, Place, Server, Share, profile_words};
 use serde_json::json;
 
 use super::assert_shown;
@@ -225,20 +225,7 @@ fn with_aws_profile(caller: &Caller) -> Lapse {
 }
 
 fn add_with(lapse: &Lapse, place: &Place, sign_in: &[&str]) -> Output {
-    let words = [
-        "profile",
-        "add",
-        "team",
-        "--provider",
-        place.server.provider(),
-        "--endpoint",
-        &place.user.endpoint,
-        "--region",
-        "us-east-1",
-        "--bucket",
-        &place.bucket,
-        "--path-style",
-    ];
+    let words = profile_words("team", place.server.provider(), place);
     lapse.run(words.iter().chain(sign_in))
 }
 
@@ -498,22 +485,8 @@ fn a_wrong_secret_says_nothing_about_links() {
 fn an_admin_token_goes_to_this_computer_or_encrypted_alone() {
     let place = Server::SeaweedFs.place();
     let lapse = Lapse::with_keychain("present");
-    let words = [
-        "profile",
-        "add",
-        "team",
-        "--provider",
-        "garage",
-        "--endpoint",
-        &place.user.endpoint,
-        "--region",
-        "us-east-1",
-        "--bucket",
-        &place.bucket,
-        "--access-key",
-        &place.user.access_key,
-        "--secret-stdin",
-    ];
+    let key = ["--access-key", &place.user.access_key, "--secret-stdin"];
+    let words = profile_words("team", "garage", &place).into_iter().chain(key);
     lapse.run_with(words, place.user.secret_key.as_bytes()).success();
     let create = |endpoint: &str, token: &str| {
         let words = ["profile", "signer", "create", "team", "--json", "--secret-stdin"];

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use lapse_tests::faulty::{Ask, Faulty, Wrong};
-use lapse_tests::{Lapse, Output, Place, Server, Share};
+use lapse_tests::{Lapse, Output, Place, Server, Share, profile_words};
 use serde_json::{Value, json};
 
 use super::revoke::{text, wait_for_step};
@@ -30,10 +30,6 @@ fn allow(place: &Place, role: &str, may: &[&str]) {
 
 /// A Lapse that signs in by a role: each time by a new session, or by one that stays.
 fn signed_in(place: &Place, role: &str, each_time: bool) -> Lapse {
-    signed_in_at(&place.user.endpoint, place, role, each_time)
-}
-
-fn signed_in_at(endpoint: &str, place: &Place, role: &str, each_time: bool) -> Lapse {
     let mut lapse = Lapse::with_keychain("present");
     let script = lapse.file(
         "sign-in.py",
@@ -67,22 +63,8 @@ print(told)
     );
     lapse.set("AWS_CONFIG_FILE", config);
     lapse.set("AWS_EC2_METADATA_DISABLED", "true");
-    let words = [
-        "profile",
-        "add",
-        "team",
-        "--provider",
-        place.server.provider(),
-        "--endpoint",
-        endpoint,
-        "--region",
-        "us-east-1",
-        "--bucket",
-        &place.bucket,
-        "--path-style",
-        "--aws-profile",
-        "team",
-    ];
+    let sign_in = ["--aws-profile", "team"];
+    let words = profile_words("team", place.server.provider(), place).into_iter().chain(sign_in);
     lapse.run(words).success();
     lapse
 }
@@ -203,7 +185,9 @@ fn where_the_answer_is_lost_it_is_not_said_that_nothing_changed() {
     let place = Server::MiniStack.place();
     let role = role(&place, &["s3:*", "iam:PutRolePolicy"]);
     let way = Faulty::before(&place.user.endpoint);
-    let lapse = signed_in_at(&way.url(), &place, &role, true);
+    let mut there = place.clone();
+    there.user.endpoint = way.url();
+    let lapse = signed_in(&there, &role, true);
     let shared = share(&lapse, 1);
     let mut out = tempfile::tempfile().unwrap();
     let mut child = lapse

@@ -1,7 +1,7 @@
 //! Servers that aren't there, aren't S3, or don't know us.
 
 use lapse_tests::faults::{self, Https};
-use lapse_tests::{Lapse, Output, Place, Server};
+use lapse_tests::{Lapse, Output, Place, Server, profile_words};
 
 /// `lapse profile add` at another endpoint than the place's own.
 fn add_at(endpoint: &str, place: &Place) -> (Lapse, Output) {
@@ -31,23 +31,10 @@ fn assert_fails(words: &[&str], lapse: &Lapse, input: &[u8], code: &str) {
 fn assert_add_fails(endpoint: &str, place: &Place, code: &str) {
     let (lapse, output) = add_at(endpoint, place);
     assert_eq!(output.code, Some(1), "{output:#?}");
-    let words = [
-        "profile",
-        "add",
-        "work",
-        "--provider",
-        place.server.provider(),
-        "--endpoint",
-        endpoint,
-        "--region",
-        "us-east-1",
-        "--bucket",
-        &place.bucket,
-        "--path-style",
-        "--access-key",
-        &place.user.access_key,
-        "--secret-stdin",
-    ];
+    let mut there = place.clone();
+    endpoint.clone_into(&mut there.user.endpoint);
+    let key = ["--access-key", &place.user.access_key, "--secret-stdin"];
+    let words = [&profile_words("work", place.server.provider(), &there)[..], &key].concat();
     assert_fails(&words, &lapse, place.user.secret_key.as_bytes(), code);
     let names = lapse.run(["profile", "list", "--json"]).success().lines();
     assert_eq!(names.len(), 1, "a profile that doesn't work was kept: {names:?}");

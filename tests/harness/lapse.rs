@@ -52,6 +52,14 @@ pub struct Share {
     pub json: Value,
 }
 
+/// `profile add` for a bucket; how to sign in comes behind.
+pub fn profile_words<'a>(name: &'a str, provider: &'a str, place: &'a Place) -> Vec<&'a str> {
+    let endpoint = &place.user.endpoint;
+    let words = ["profile", "add", name, "--provider", provider, "--endpoint", endpoint];
+    let more = ["--region", "us-east-1", "--bucket", &place.bucket, "--path-style"];
+    [&words[..], &more].concat()
+}
+
 impl Lapse {
     /// A Lapse that was never started before: its profile is the local store.
     pub fn new() -> Self {
@@ -88,26 +96,9 @@ impl Lapse {
 
     /// `lapse profile add`, with the secret on standard input, then `lapse profile use`.
     pub fn add_profile(&self, name: &str, place: &Place) -> Output {
-        let added = self.run_with(
-            [
-                "profile",
-                "add",
-                name,
-                "--provider",
-                place.server.provider(),
-                "--endpoint",
-                &place.user.endpoint,
-                "--region",
-                "us-east-1",
-                "--bucket",
-                &place.bucket,
-                "--path-style",
-                "--access-key",
-                &place.user.access_key,
-                "--secret-stdin",
-            ],
-            place.user.secret_key.as_bytes(),
-        );
+        let key = ["--access-key", &place.user.access_key, "--secret-stdin"];
+        let words = profile_words(name, place.server.provider(), place).into_iter().chain(key);
+        let added = self.run_with(words, place.user.secret_key.as_bytes());
         if added.code == Some(0) {
             self.run(["profile", "use", name]).success();
         }

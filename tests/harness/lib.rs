@@ -22,7 +22,7 @@ pub mod rig;
 pub mod server;
 pub mod window;
 
-pub use lapse::{Lapse, Output, Share};
+pub use lapse::{Lapse, Output, Share, profile_words};
 pub use link::{Answer, Link};
 pub use server::{Place, Server};
 pub use window::{Drag, Window};

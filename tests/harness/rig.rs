@@ -20,14 +20,7 @@ pub struct Rig {
 impl Rig {
     /// Starts it and waits for its first line.
     pub fn start(command: &mut Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|e| panic!("can't start {command:?}: {e}"));
-        let stdin = child.stdin.take();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut rig = Self { child, stdin, stdout, ready: String::new() };
+        let mut rig = Self::spawn(command);
         rig.ready = rig.line();
         rig
     }
@@ -35,17 +28,24 @@ impl Rig {
     /// The same of one that needs ports which another program may take in between: tried a few times.
     pub fn start_again(mut command: impl FnMut() -> Command) -> Self {
         for _ in 0..2 {
-            let mut child = command().stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-            let stdin = child.stdin.take();
-            let mut stdout = BufReader::new(child.stdout.take().unwrap());
-            let mut ready = String::new();
-            stdout.read_line(&mut ready).unwrap();
-            if !ready.is_empty() {
-                return Self { child, stdin, stdout, ready: ready.trim_end().to_owned() };
+            let mut rig = Self::spawn(&mut command());
+            if let Some(line) = rig.next_line() {
+                rig.ready = line;
+                return rig;
             }
-            let _ = child.wait();
         }
         Self::start(&mut command())
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|e| panic!("can't start {command:?}: {e}"));
+        let stdin = child.stdin.take();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self { child, stdin, stdout, ready: String::new() }
     }
 
     /// A bash script of `tests/servers/`.
@@ -66,14 +66,16 @@ impl Rig {
     }
 
     fn line(&mut self) -> String {
+        self.next_line().unwrap_or_else(|| {
+            panic!("a rig ended early: {:?} (its words are above)", self.child.wait())
+        })
+    }
+
+    /// Nothing where it has ended.
+    fn next_line(&mut self) -> Option<String> {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
-        assert!(
-            !line.is_empty(),
-            "a rig ended early: {:?} (its words are above)",
-            self.child.wait()
-        );
-        line.trim_end().to_owned()
+        (!line.is_empty()).then(|| line.trim_end().to_owned())
     }
 }
 

@@ -65,6 +65,11 @@ impl ServerClock {
         Timestamp::now() + SignedDuration::from_secs(self.offset())
     }
 
+    /// The same in whole seconds, as links and rows tell time.
+    pub(crate) fn second(&self) -> Timestamp {
+        Timestamp::from_second(self.now().as_second()).unwrap_or_default()
+    }
+
     /// Learns from the `Date` header of an answer that just arrived.
     pub(crate) fn learn(&self, date: &str) {
         let Ok(server) = jiff::fmt::rfc2822::parse(date) else { return };

@@ -234,6 +234,11 @@ impl Error {
         self.passes
     }
 
+    /// Whether a storage says so of keys that were replaced: a role says that its ended sessions may do nothing.
+    pub(crate) fn may_mean_old_keys(&self) -> bool {
+        matches!(self.code, Code::SignIn | Code::AccessDenied)
+    }
+
     /// A failed read or write of one of Lapse's own files.
     pub(crate) fn disk(what: &str, path: &std::path::Path, error: std::io::Error) -> Self {
         use std::io::ErrorKind;

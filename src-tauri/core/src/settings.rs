@@ -249,6 +249,17 @@ impl Settings {
             (None, None, Some("aws")) => Some(SignIn::AwsDefault),
             _ => None,
         };
+        let signer = text("signer").map(|access_key| -> Result<Signer> {
+            Ok(Signer {
+                access_key,
+                user: text("signer_user").unwrap_or_default(),
+                rotator: text("rotator"),
+                admin_endpoint: text("admin_endpoint")
+                    .map(|text| Endpoint::parse(&text))
+                    .transpose()?,
+            })
+        });
+        let signer = signer.transpose()?;
         Draft {
             name: name.to_owned(),
             provider: text("provider").unwrap_or_else(|| "other".to_owned()),
@@ -258,17 +269,7 @@ impl Settings {
             prefix: text("prefix"),
             path_style: table.get("path_style").and_then(Item::as_bool),
             sign_in,
-            signer: match text("signer") {
-                Some(access_key) => Some(Signer {
-                    access_key,
-                    user: text("signer_user").unwrap_or_default(),
-                    rotator: text("rotator"),
-                    admin_endpoint: text("admin_endpoint")
-                        .map(|text| Endpoint::parse(&text))
-                        .transpose()?,
-                }),
-                None => None,
-            },
+            signer,
             ca_file: text("ca_file").map(PathBuf::from),
             clean_up: text("clean_up"),
         }

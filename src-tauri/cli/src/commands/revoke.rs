@@ -255,14 +255,15 @@ pub(crate) async fn finish(lapse: &Lapse, output: Output) {
     let finishing = tokio::time::timeout(FINISHING, lapse.finish_revokes());
     match finishing.await.unwrap_or_else(|_| Err(no_answer())) {
         Ok(finished) => {
-            for AllRevoked { old_key, checked, refused, .. } in finished {
+            for revoked in finished {
+                let end = if revoked.role().is_some() {
+                    "refuses its earlier sessions"
+                } else {
+                    "is off"
+                };
+                let AllRevoked { old_key, checked, refused, .. } = revoked;
                 output.aside(&format!(
-                    "lapse: the revoke that was cut off is finished: {old_key} {}. {}",
-                    if old_key.starts_with("role/") {
-                        "refuses its earlier sessions"
-                    } else {
-                        "is off"
-                    },
+                    "lapse: the revoke that was cut off is finished: {old_key} {end}. {}",
                     seen(checked, refused)
                 ));
             }

@@ -20,7 +20,7 @@ use crate::{Code, Error, Result};
 use owner::Owner;
 pub(crate) use owner::UploadLock;
 pub use rotations::Revocation;
-pub(crate) use rotations::{Rotation, Step};
+pub(crate) use rotations::{ROLE, Rotation, Step};
 pub(crate) use uploads::{PartRow, Said, UploadRow, sent_already};
 use writer::Writer;
 

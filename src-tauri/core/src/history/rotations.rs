@@ -70,10 +70,26 @@ pub(crate) struct Rotation {
     pub(crate) began_at: Timestamp,
 }
 
+/// What stands before a role's name where an access key would stand.
+pub(crate) const ROLE: &str = "role/";
+
 impl Rotation {
     /// The role whose sessions of before the plan's time are ended, where it is about that and not about a key.
     pub(crate) fn role(&self) -> Option<&str> {
-        self.old_key.strip_prefix("role/")
+        self.old_key.strip_prefix(ROLE)
+    }
+
+    /// Whether what the plan ends signed a link.
+    pub(crate) fn signed(&self, link: &Link) -> bool {
+        match self.role() {
+            Some(_) => link.temporary,
+            None => link.facts.access_key == self.old_key,
+        }
+    }
+
+    /// How far it is once what is new signs: sessions are ended by then.
+    pub(crate) fn switched(&self) -> Step {
+        if self.role().is_some() { Step::Off } else { Step::Signed }
     }
 }
 
@@ -144,28 +160,38 @@ impl History {
         )
     }
 
-    /// From here on the new key signs: kept shares get their links by it, and all links by the old one are marked
-    /// as taken back, those too that were signed since the plan was made. One transaction.
-    pub(crate) async fn switch_key(
+    /// From here on what is new signs: kept shares get their links by it, and all that the plan ends are marked as taken
+    /// back; by a key those too that were signed since the plan was made. One transaction.
+    pub(crate) async fn switch(
         &self,
         plan: &Rotation,
         links: Vec<(ShareId, Link)>,
         at: Timestamp,
     ) -> Result<()> {
-        let (id, old_key) = (plan.id, plan.old_key.clone());
+        let (id, step) = (plan.id, plan.switched());
+        let sessions = plan.role().map(|_| (plan.profile.clone(), plan.began_at));
+        let old_key = plan.old_key.clone();
         self.write(move |connection| {
             for (share, link) in &links {
                 insert_link(connection, share, link)?;
             }
-            connection.execute(
-                "UPDATE links SET revoked_at = ?2
-                 WHERE access_key = ?1 AND revoked_at IS NULL AND signed_at + seconds > ?2",
-                params![old_key, at.as_second()],
-            )?;
-            connection.execute(
-                "UPDATE rotations SET step = ?2 WHERE id = ?1",
-                params![id, Step::Signed.as_str()],
-            )?;
+            let ended = "UPDATE links SET revoked_at = ?1 WHERE revoked_at IS NULL AND signed_at + seconds > ?1";
+            let at = at.as_second();
+            match &sessions {
+                None => connection.execute(
+                    &format!("{ended} AND access_key = ?2"),
+                    params![at, old_key],
+                )?,
+                Some((profile, issued)) => connection.execute(
+                    &format!(
+                        "{ended} AND temporary AND signed_at < ?2
+                         AND share IN (SELECT id FROM shares WHERE profile = ?3)"
+                    ),
+                    params![at, issued.as_second(), profile],
+                )?,
+            };
+            let values = params![id, step.as_str()];
+            connection.execute("UPDATE rotations SET step = ?2 WHERE id = ?1", values)?;
             Ok(())
         })
         .await
@@ -183,32 +209,12 @@ impl History {
             .map_err(|error| self.failed(error))
     }
 
-    /// From here on only sessions that were issued since the plan's time sign: kept shares get their links by one, and
-    /// all by earlier ones are marked as taken back. One transaction.
-    pub(crate) async fn switch_sessions(
-        &self,
-        plan: &Rotation,
-        links: Vec<(ShareId, Link)>,
-        at: Timestamp,
-    ) -> Result<()> {
-        let (id, profile, issued) = (plan.id, plan.profile.clone(), plan.began_at);
-        self.write(move |connection| {
-            connection.execute(
-                "UPDATE links SET revoked_at = ?3
-                 WHERE temporary AND signed_at < ?2 AND revoked_at IS NULL AND signed_at + seconds > ?3
-                 AND share IN (SELECT id FROM shares WHERE profile = ?1)",
-                params![profile, issued.as_second(), at.as_second()],
-            )?;
-            for (share, link) in &links {
-                insert_link(connection, share, link)?;
-            }
-            connection.execute(
-                "UPDATE rotations SET step = ?2 WHERE id = ?1",
-                params![id, Step::Off.as_str()],
-            )?;
-            Ok(())
-        })
-        .await
+    /// The shares with a link that a plan ends and whose time isn't over, also those that were taken back.
+    pub(crate) fn shares_of_plan(&self, plan: &Rotation, now: Timestamp) -> Result<Vec<Share>> {
+        match plan.role() {
+            Some(_) => self.shares_of_sessions(&plan.profile, now),
+            None => self.shares_of_key(&plan.old_key, now),
+        }
     }
 
     /// The shares of a profile with a link by temporary keys whose time isn't over, also those that were taken back.

@@ -1,10 +1,45 @@
 //! Who can make a key and switch it off.
 
+use std::time::{Duration, Instant};
+
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::Result;
 use crate::storage::Keys;
+use crate::{Code, Error, Result};
+
+/// A server that is busy or restarts is asked again.
+const TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(400);
+/// One that was silent for so long isn't.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Asks once more where that may help.
+pub(super) async fn again<T, F: Future<Output = Result<T>>>(
+    ask: impl Fn() -> F + Send,
+) -> Result<T> {
+    let (mut tries, began) = (1, Instant::now());
+    loop {
+        match ask().await {
+            Err(error) if error.passes() && tries < TRIES && began.elapsed() < LONGEST => {
+                tokio::time::sleep(PAUSE * 2_u32.pow(tries - 1)).await;
+                tries += 1;
+            }
+            asked => return asked,
+        }
+    }
+}
+
+/// Nothing came back.
+pub(super) fn no_answer(host: &str, action: &str, cause: &str) -> Error {
+    tracing::debug!(action, cause, "no answer from the keys' API");
+    Error::new(
+        Code::Unreachable,
+        format!("{host} can't be reached"),
+        "Check the network, then try again.",
+    )
+    .passing(true)
+}
 
 /// An access key of the user, as its authority lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,8 +4,6 @@
 //!
 //! Source: <https://garagehq.deuxfleurs.fr/api/garage-admin-v2.html>
 
-use std::time::{Duration, Instant};
-
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_smithy_types::body::SdkBody;
 use futures_util::future::BoxFuture;
@@ -14,7 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::authority::{Authority, KnownKey, LastUse};
+use super::authority::{Authority, KnownKey, LastUse, again, no_answer};
 use crate::clock::ServerClock;
 use crate::keychain::Sensitive;
 use crate::profile::{Endpoint, Profile};
@@ -24,11 +22,6 @@ use crate::{Code, Error, Result};
 /// What the rotator's token may ask for.
 const SCOPE: [&str; 6] =
     ["ListKeys", "CreateKey", "UpdateKey", "DeleteKey", "GetBucketInfo", "AllowBucketKey"];
-/// A server that is busy or restarts is asked again.
-const TRIES: u32 = 4;
-const PAUSE: Duration = Duration::from_millis(400);
-/// One that was silent for so long isn't asked again.
-const LONGEST: Duration = Duration::from_secs(10);
 /// When the time of a key that is switched off was over.
 const LONG_AGO: &str = "2000-01-01T00:00:00Z";
 
@@ -81,16 +74,7 @@ impl Garage {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<T> {
-        let (mut tries, began) = (1, Instant::now());
-        loop {
-            match self.ask_once(action, query, body).await {
-                Err(error) if error.passes() && tries < TRIES && began.elapsed() < LONGEST => {
-                    tokio::time::sleep(PAUSE * 2_u32.pow(tries - 1)).await;
-                    tries += 1;
-                }
-                asked => return asked,
-            }
-        }
+        again(|| self.ask_once(action, query, body)).await
     }
 
     /// A POST where there is a body, else a GET.
@@ -117,15 +101,9 @@ impl Garage {
                 Error::new(Code::Usage, message, "Paste the token alone, on one line.")
             })?;
         let host = &self.endpoint.authority;
-        let answer = http::whole(&self.connector, &self.clock, request).await.map_err(|cause| {
-            tracing::debug!(action, cause, "no answer from the admin API");
-            Error::new(
-                Code::Unreachable,
-                format!("{host} can't be reached"),
-                "Check the network, then try again.",
-            )
-            .passing(true)
-        })?;
+        let answer = http::whole(&self.connector, &self.clock, request)
+            .await
+            .map_err(|cause| no_answer(host, action, &cause))?;
         if answer.status == 200 {
             let body: &[u8] = if answer.body.is_empty() { b"null" } else { &answer.body };
             // Neither the answer nor the parser's error is told: both may hold a secret.

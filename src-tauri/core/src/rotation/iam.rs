@@ -1,6 +1,6 @@
 //! The IAM query API: AWS's own, and what Ceph, `SeaweedFS`, Wasabi and the local store speak of it.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
@@ -12,7 +12,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::authority::{Authority, KnownKey, LastUse};
+use super::authority::{Authority, KnownKey, LastUse, again, no_answer};
 use crate::clock::ServerClock;
 use crate::keychain::Sensitive;
 use crate::profile::Profile;
@@ -23,12 +23,6 @@ const VERSION: &str = "2010-05-08";
 /// As AWS's own «Revoke active sessions» names it.
 const SESSIONS_POLICY: &str = "AWSRevokeOlderSessions";
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// A server that is busy or restarts is asked again.
-const TRIES: u32 = 4;
-const PAUSE: Duration = Duration::from_millis(400);
-/// One that was silent for so long isn't asked again.
-const LONGEST: Duration = Duration::from_secs(10);
-
 /// The keys of one user, by the sign-in of someone who may change them.
 #[derive(Debug, Clone)]
 pub(crate) struct Iam {
@@ -104,27 +98,16 @@ impl Iam {
         self.ask_of_user::<Ignored>("DeleteUser", &[], true).await.map(drop)
     }
 
-    /// Asks once more where that may help. `again` says whether the request may have been done though no answer came.
+    /// `retry` says whether it may be asked again, though it may have been done and no answer came.
     async fn ask<T: DeserializeOwned>(
         &self,
         action: &str,
         parameters: &[(&str, &str)],
-        again: bool,
+        retry: bool,
     ) -> Result<T> {
-        let (mut tries, began) = (1, Instant::now());
-        loop {
-            let asked = self.ask_once(action, VERSION, parameters).await;
-            match asked {
-                Err(error)
-                    if again && error.passes() && tries < TRIES && began.elapsed() < LONGEST =>
-                {
-                    tokio::time::sleep(PAUSE * 2_u32.pow(tries - 1)).await;
-                    tries += 1;
-                }
-                Err(error) => return Err(error),
-                Ok(body) => return self.read(action, &body),
-            }
-        }
+        let ask = || self.ask_once(action, VERSION, parameters);
+        let body = if retry { again(ask).await } else { ask().await }?;
+        self.read(action, &body)
     }
 
     /// An action that is about the user.
@@ -132,11 +115,11 @@ impl Iam {
         &self,
         action: &str,
         parameters: &[(&str, &str)],
-        again: bool,
+        retry: bool,
     ) -> Result<T> {
         let user = self.user.as_deref().map(|user| ("UserName", user));
         let parameters: Vec<_> = parameters.iter().copied().chain(user).collect();
-        self.ask(action, &parameters, again).await
+        self.ask(action, &parameters, retry).await
     }
 
     fn read<T: DeserializeOwned>(&self, action: &str, body: &[u8]) -> Result<T> {
@@ -190,15 +173,9 @@ impl Iam {
             body = format!("{body}&{name}={}", utf8_percent_encode(value, UNRESERVED));
         }
         let request = self.signed(body)?;
-        let answer = http::whole(&self.connector, &self.clock, request).await.map_err(|cause| {
-            tracing::debug!(action, cause, "no answer from the keys' API");
-            Error::new(
-                Code::Unreachable,
-                format!("{} can't be reached", self.host()),
-                "Check the network, then try again.",
-            )
-            .passing(true)
-        })?;
+        let answer = http::whole(&self.connector, &self.clock, request)
+            .await
+            .map_err(|cause| no_answer(self.host(), action, &cause))?;
         if answer.status == 200 {
             return Ok(answer.body);
         }

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::iam::Iam;
-use super::steps::{Answered, Asked, LONGEST_PAUSE, PAUSE, SPREADING, by};
+use super::steps::{LONGEST_PAUSE, PAUSE, SPREADING, by};
 use super::{AllRevoked, Consent, LOOK, RotationStep, policy};
-use crate::history::{Revocation, Rotation, Step};
+use crate::history::{ROLE, Rotation, Step};
 use crate::lapse::Lapse;
 use crate::profile::Profile;
-use crate::share::{Link, Share, ShareId, allowed};
+use crate::share::{Link, ShareId};
 use crate::storage::provider::Rotation as Way;
 use crate::storage::{Bucket, Keys, Seen};
 use crate::{Code, Error, Result};
@@ -82,7 +82,7 @@ impl Lapse {
         let mut plan = Rotation {
             id: 0,
             profile: profile.name.clone(),
-            old_key: format!("role/{role}"),
+            old_key: format!("{ROLE}{role}"),
             new_key: None,
             step: Step::Planned,
             before: Vec::new(),
@@ -140,51 +140,22 @@ impl Lapse {
         }
         let bucket = self.open_bucket(profile.clone(), new.clone())?;
         if plan.step == Step::Made {
-            let links = self.sign_with_session(&bucket, plan, &new)?;
-            let kept = links.len();
-            let at = Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default();
-            self.history.switch_sessions(plan, links, at).await?;
-            plan.step = Step::Off;
-            self.close_buckets().await;
-            self.stepped(&RotationStep::Signed { kept });
-            crate::point::reach("rotate_signed");
+            self.switch(&bucket, plan, &new).await?;
         }
-        let ended = self.ended_links(&bucket, plan, old)?;
-        let others = ended.iter().filter(|one| !one.is_kept).count();
-        let unasked = if old.is_none() { others } else { 0 };
-        let Answered { checked, refused, all } = match old {
-            Some(old) => self.ask_all_until_refused(&bucket, ended, old, &new, patience).await?,
-            None => Answered { checked: 0, refused: 0, all: true },
-        };
+        let mut ended = self.old_links(&bucket, plan)?;
+        if let Some(old) = old {
+            // Keys of other sessions aren't kept: what is asked is the same by the last one of then, which the role
+            // refuses alike.
+            for one in &mut ended {
+                if one.link.facts.access_key != old.access_key {
+                    one.link.facts = by(&one.link.facts, old);
+                }
+            }
+        }
+        let answered = self.ask_all_until_refused(&bucket, ended, old, &new, patience).await?;
         self.keep_clock(&bucket)?;
         crate::point::reach("rotate_asked");
-        let kept = self.kept(&bucket, plan, &new)?;
-        self.history.set_step(plan.id, Step::Done)?;
-        plan.step = Step::Done;
-        self.history.note(&Revocation {
-            at: bucket.clock().now(),
-            how: "sessions_ended".to_owned(),
-            profile: profile.name.clone(),
-            share: None,
-            name: None,
-            label: None,
-            old_key: Some(plan.old_key.clone()),
-            new_key: Some(new.access_key.clone()),
-            checked: checked as u64,
-            refused: refused as u64,
-            kept: kept.len() as u64,
-        })?;
-        Ok(AllRevoked {
-            profile: profile.name.clone(),
-            old_key: plan.old_key.clone(),
-            new_key: new.access_key,
-            checked,
-            refused,
-            unasked,
-            kept,
-            is_off: all,
-            is_restorable: false,
-        })
+        self.sum_up(&bucket, plan, &new, &answered, true)
     }
 
     /// A session that was issued since the plan's time, once the storage lets it do what the one of before could.
@@ -224,57 +195,5 @@ impl Lapse {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-    }
-
-    /// Links of the kept shares by the new session, up to the end that was shown before, or to the session's own.
-    fn sign_with_session(
-        &self,
-        bucket: &Bucket,
-        plan: &Rotation,
-        new: &Keys,
-    ) -> Result<Vec<(ShareId, Link)>> {
-        let now = Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default();
-        let mut links = Vec::new();
-        for share in self.history.shares_of_sessions(&plan.profile, now)? {
-            let of_before = |link: &&Link| link.temporary && link.is_live(now);
-            let last = share.links.iter().filter(of_before).max_by_key(|link| link.facts.ends_at());
-            let Some(link) = last.filter(|_| plan.keep.contains(&share.id)) else { continue };
-            let left = link.facts.ends_at().as_second() - now.as_second();
-            let Ok(left @ 1..) = u32::try_from(left) else { continue };
-            let (seconds, limited_by) = allowed(left, now, bucket.profile(), new)?;
-            let mut link = link.clone();
-            link.facts.access_key.clone_from(&new.access_key);
-            (link.facts.signed_at, link.facts.seconds) = (now, seconds);
-            (link.row, link.checked, link.temporary) = (0, None, new.temporary());
-            link.limited_by = limited_by.or(link.limited_by);
-            links.push((share.id, link));
-        }
-        Ok(links)
-    }
-
-    /// Links by sessions of before the plan's time that would live still. Their keys aren't kept: what is asked is the
-    /// same by the last session of then, which the role refuses alike.
-    fn ended_links(
-        &self,
-        bucket: &Bucket,
-        plan: &Rotation,
-        old: Option<&Keys>,
-    ) -> Result<Vec<Asked>> {
-        let now = bucket.clock().now();
-        let mut ended = Vec::new();
-        for share in self.history.shares_of_sessions(&plan.profile, now)? {
-            let Share { id, size, links, .. } = share;
-            let is_kept = plan.keep.contains(&id);
-            let of_before = |link: &Link| {
-                link.temporary && link.facts.signed_at < plan.began_at && link.facts.ends_at() > now
-            };
-            for mut link in links.into_iter().filter(of_before) {
-                if let Some(old) = old.filter(|old| old.access_key != link.facts.access_key) {
-                    link.facts = by(&link.facts, old);
-                }
-                ended.push(Asked { share: id.clone(), link, size, is_kept, seen: None });
-            }
-        }
-        Ok(ended)
     }
 }

@@ -1,6 +1,6 @@
 //! The steps of a rotation, each of which may be done again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
@@ -8,10 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::authority::{Authority, KnownKey};
 use crate::event::Event;
-use crate::history::{Revocation, Rotation, Step};
+use crate::history::{ROLE, Revocation, Rotation, Step};
 use crate::lapse::Lapse;
 use crate::profile::Profile;
-use crate::share::{Link, Share, ShareId, Shared};
+use crate::share::{Link, Share, ShareId, Shared, allowed};
 use crate::storage::{Bucket, Keys, LinkFacts, Seen, keychain_error};
 use crate::{Code, Error, Result};
 
@@ -106,24 +106,32 @@ pub struct AllRevoked {
     pub is_restorable: bool,
 }
 
+impl AllRevoked {
+    /// The role whose sessions were ended, where it was no key that was switched off.
+    pub fn role(&self) -> Option<&str> {
+        self.old_key.strip_prefix(ROLE)
+    }
+}
+
 /// What the storage said to old links.
 pub(super) struct Answered {
     /// Those of shares that aren't kept.
     pub(super) checked: usize,
     /// Those of them that it surely refuses.
     pub(super) refused: usize,
+    /// Those that can't be asked: what signed them isn't kept.
+    pub(super) unasked: usize,
     /// Whether it refuses every one, the kept shares' too.
     pub(super) all: bool,
 }
 
 /// One old link to be asked about.
-#[derive(Debug, Clone)]
 pub(super) struct Asked {
-    pub(super) share: ShareId,
+    share: ShareId,
     pub(super) link: Link,
-    pub(super) size: u64,
-    pub(super) is_kept: bool,
-    pub(super) seen: Option<Seen>,
+    size: u64,
+    is_kept: bool,
+    seen: Option<Seen>,
 }
 
 impl Lapse {
@@ -308,14 +316,7 @@ impl Lapse {
         };
         let bucket = self.open_bucket(profile.clone(), new.clone())?;
         if plan.step == Step::Made {
-            let links = self.sign_kept(&bucket, plan, new)?;
-            let kept = links.len();
-            let at = Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default();
-            self.history.switch_key(plan, links, at).await?;
-            plan.step = Step::Signed;
-            self.close_buckets().await;
-            self.stepped(&RotationStep::Signed { kept });
-            crate::point::reach("rotate_signed");
+            self.switch(&bucket, plan, new).await?;
         }
         if plan.step == Step::Signed {
             // What a person reads, and what other programs of theirs read.
@@ -343,37 +344,66 @@ impl Lapse {
             crate::point::reach("rotate_off");
         }
         let asked = self.old_links(&bucket, plan)?;
-        let total = asked.iter().filter(|one| !one.is_kept).count();
         let nothing_asked = asked.is_empty();
-        let Answered { checked, refused, mut all } = match &old {
-            Some(old) => self.ask_all_until_refused(&bucket, asked, old, new, patience).await?,
-            None => Answered { checked: 0, refused: 0, all: true },
-        };
+        let mut answered =
+            self.ask_all_until_refused(&bucket, asked, old.as_ref(), new, patience).await?;
         // That a person switched it off is seen at a link, or at the key itself.
         if plan.by_hand
             && nothing_asked
             && let Some(old) = old
         {
             let known = self.open_bucket(profile.clone(), old)?.knows_key().await;
-            all = matches!(known, Err(error) if error.code == Code::SignIn);
+            answered.all = matches!(known, Err(error) if error.code == Code::SignIn);
         }
         self.keep_clock(&bucket)?;
         crate::point::reach("rotate_asked");
-        if plan.is_own && all {
+        if plan.is_own && answered.all {
             let authority = self.authority(profile, &new.access_key, Some(new)).await?;
             authority.delete(&plan.old_key).await?;
             crate::point::reach("rotate_deleted");
             self.stepped(&RotationStep::Deleted);
         }
-        let kept = self.kept(&bucket, plan, new)?;
-        let is_over = all || Timestamp::now().duration_since(plan.began_at) > OLD;
+        let is_over = answered.all || Timestamp::now().duration_since(plan.began_at) > OLD;
+        self.sum_up(&bucket, plan, new, &answered, is_over)
+    }
+
+    /// Lets what is new sign from now on, and signs what is kept by it.
+    pub(super) async fn switch(
+        &self,
+        bucket: &Bucket,
+        plan: &mut Rotation,
+        new: &Keys,
+    ) -> Result<()> {
+        let now = bucket.clock().second();
+        let links = self.sign_kept(bucket, plan, new, now)?;
+        let kept = links.len();
+        self.history.switch(plan, links, now).await?;
+        plan.step = plan.switched();
+        self.close_buckets().await;
+        self.stepped(&RotationStep::Signed { kept });
+        crate::point::reach("rotate_signed");
+        Ok(())
+    }
+
+    /// What a plan came to, written down for good where it is over.
+    pub(super) fn sum_up(
+        &self,
+        bucket: &Bucket,
+        plan: &mut Rotation,
+        new: &Keys,
+        answered: &Answered,
+        is_over: bool,
+    ) -> Result<AllRevoked> {
+        let &Answered { checked, refused, unasked, all } = answered;
+        let kept = self.kept(bucket, plan, new)?;
         if is_over {
             self.history.set_step(plan.id, Step::Done)?;
             plan.step = Step::Done;
+            let how = if plan.role().is_some() { "sessions_ended" } else { "key_rotated" };
             self.history.note(&Revocation {
                 at: bucket.clock().now(),
-                how: "key_rotated".to_owned(),
-                profile: profile.name.clone(),
+                how: how.to_owned(),
+                profile: plan.profile.clone(),
                 share: None,
                 name: None,
                 label: None,
@@ -385,42 +415,41 @@ impl Lapse {
             })?;
         }
         Ok(AllRevoked {
-            profile: profile.name.clone(),
+            profile: plan.profile.clone(),
             old_key: plan.old_key.clone(),
             new_key: new.access_key.clone(),
             checked,
             refused,
-            unasked: total.saturating_sub(checked),
+            unasked,
             kept,
             is_off: all,
-            is_restorable: !plan.is_own && all,
+            is_restorable: plan.role().is_none() && !plan.is_own && all,
         })
     }
 
-    /// Links of the kept shares by the new key, up to the end that was shown before.
+    /// Links of the kept shares by what is new, up to the end that was shown before, or to that of temporary keys.
     fn sign_kept(
         &self,
         bucket: &Bucket,
         plan: &Rotation,
         new: &Keys,
+        now: Timestamp,
     ) -> Result<Vec<(ShareId, Link)>> {
-        let now = Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default();
         let mut links = Vec::new();
-        let mut shares = by_id(self.history.shares_of_key(&plan.old_key, now)?);
+        let mut shares = by_id(self.history.shares_of_plan(plan, now)?);
         for id in &plan.keep {
             let Some(share) = shares.remove(id) else { continue };
-            let by_old = |link: &&Link| link.is_live(now) && link.facts.access_key == plan.old_key;
-            let Some(link) =
-                share.links.iter().filter(by_old).max_by_key(|link| link.facts.ends_at())
-            else {
-                continue;
-            };
+            let ends = |link: &&Link| link.is_live(now) && plan.signed(link);
+            let last = share.links.iter().filter(ends).max_by_key(|link| link.facts.ends_at());
+            let Some(link) = last else { continue };
             let left = link.facts.ends_at().as_second() - now.as_second();
-            let Ok(seconds @ 1..) = u32::try_from(left) else { continue };
+            let Ok(left @ 1..) = u32::try_from(left) else { continue };
+            let (seconds, limited_by) = allowed(left, now, bucket.profile(), new)?;
             let mut link = link.clone();
             link.facts.access_key.clone_from(&new.access_key);
             (link.facts.signed_at, link.facts.seconds) = (now, seconds);
-            (link.row, link.checked) = (0, None);
+            (link.row, link.checked, link.temporary) = (0, None, new.temporary());
+            link.limited_by = limited_by.or(link.limited_by);
             links.push((share.id, link));
         }
         Ok(links)
@@ -449,10 +478,14 @@ impl Lapse {
         &self,
         bucket: &Bucket,
         mut asked: Vec<Asked>,
-        old: &Keys,
+        old: Option<&Keys>,
         new: &Keys,
         patience: Duration,
     ) -> Result<Answered> {
+        let Some(old) = old else {
+            let unasked = asked.iter().filter(|one| !one.is_kept).count();
+            return Ok(Answered { checked: 0, refused: 0, unasked, all: true });
+        };
         let count = |asked: &[Asked]| {
             let checked = asked.iter().filter(|one| !one.is_kept);
             let refused =
@@ -471,7 +504,7 @@ impl Lapse {
             });
             let answers: Vec<_> = stream::iter(asking).buffer_unordered(AT_ONCE).collect().await;
             let way = self.way_with(bucket, &asked, new).await?;
-            let now = Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default();
+            let now = bucket.clock().second();
             let mut rows = Vec::new();
             for (at, seen) in answers {
                 let seen = match seen? {
@@ -495,22 +528,29 @@ impl Lapse {
                         self.changed(&one.share);
                     }
                 }
-                return Ok(Answered { checked, refused, all });
+                return Ok(Answered { checked, refused, unasked: 0, all });
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    fn old_links(&self, bucket: &Bucket, plan: &Rotation) -> Result<Vec<Asked>> {
+    /// Links that a plan ends, whose time isn't over.
+    pub(super) fn old_links(&self, bucket: &Bucket, plan: &Rotation) -> Result<Vec<Asked>> {
         let now = bucket.clock().now();
+        let keep: HashSet<_> = plan.keep.iter().collect();
+        // Those by a session since then live on.
+        let before = plan.role().map(|_| plan.began_at);
+        let ends = |link: &Link| {
+            plan.signed(link)
+                && link.facts.ends_at() > now
+                && before.is_none_or(|before| link.facts.signed_at < before)
+        };
         let mut asked = Vec::new();
-        for share in self.history.shares_of_key(&plan.old_key, now)? {
+        for share in self.history.shares_of_plan(plan, now)? {
             let Share { id, size, links, .. } = share;
-            let is_kept = plan.keep.contains(&id);
-            let by_old =
-                |link: &Link| link.facts.access_key == plan.old_key && link.facts.ends_at() > now;
-            for link in links.into_iter().filter(by_old) {
+            let is_kept = keep.contains(&id);
+            for link in links.into_iter().filter(ends) {
                 asked.push(Asked { share: id.clone(), link, size, is_kept, seen: None });
             }
         }

@@ -69,7 +69,7 @@ impl Lost {
     /// Notes a share that was alive until now.
     fn look(&mut self, before: &State, now: &Known) {
         let id = &now.share.id;
-        match (now.state.clone(), &now.link) {
+        match (&now.state, &now.link) {
             _ if !before.is_alive() || *before == now.state => {}
             (State::Unreachable(Unreachable::KeyOff), Some(link)) => {
                 let key = link.facts.access_key.clone();
@@ -197,9 +197,8 @@ impl Lapse {
             }));
         }
         // What is true of one link by a key is true of all: those that nobody asked about are asked now.
-        let told: HashSet<_> =
-            checked.iter().flatten().map(|known| known.share.id.clone()).collect();
         for access_key in lost.keys.keys().cloned().collect::<Vec<_>>() {
+            let told: HashSet<_> = checked.iter().flatten().map(|known| &known.share.id).collect();
             let others = self.history.shares_of_key(&access_key, Timestamp::now())?;
             let others = others.into_iter().filter(|share| !told.contains(&share.id));
             let asking = others.map(|share| self.check_one(share));

@@ -397,7 +397,7 @@ fn draft(
         etag: None,
         origin,
         label: None,
-        created_at: Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default(),
+        created_at: bucket.clock().second(),
         failed: None,
         revoked_at: None,
         hidden: false,

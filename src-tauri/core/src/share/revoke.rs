@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Share, ShareId, State, UnderWay, object_key};
@@ -110,9 +109,6 @@ impl Lapse {
         // Also a share that failed: its object may have arrived before the answer was lost.
         let bucket = self.bucket_of(&share).await?;
         let mut keeps_versions = false;
-        let at = |bucket: &Bucket| {
-            Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default()
-        };
         let how = match file {
             File::Deleted => {
                 let mut deleted = bucket.delete(&share.key).await;
@@ -121,7 +117,7 @@ impl Lapse {
                     deleted = bucket.delete(&share.key).await;
                 }
                 keeps_versions = deleted?;
-                let at = at(&bucket);
+                let at = bucket.clock().second();
                 self.history.set_revoked(&share.id, at)?;
                 share.revoked_at = Some(at);
                 "deleted"
@@ -144,7 +140,7 @@ impl Lapse {
         }
         self.keep_clock(&bucket)?;
         self.history.note(&Revocation {
-            at: at(&bucket),
+            at: bucket.clock().second(),
             how: how.to_owned(),
             profile: share.profile.clone(),
             share: Some(share.id.to_string()),
@@ -240,8 +236,7 @@ impl Lapse {
                     }
                 };
                 crate::point::reach("move_copied");
-                let at =
-                    Timestamp::from_second(bucket.clock().now().as_second()).unwrap_or_default();
+                let at = bucket.clock().second();
                 self.history.moved(share, &new, &copy.etag, at).await?;
                 share.key.clone()
             }

@@ -158,9 +158,7 @@ impl Lapse {
             };
             let Err(error) = sent else { return sent };
             // One that never was answered is told at once.
-            // A role refuses sessions that were ended.
-            let is_off = matches!(error.code, Code::SignIn | Code::AccessDenied);
-            if again && is_off && self.has_new_key(bucket).await? {
+            if again && error.may_mean_old_keys() && self.has_new_key(bucket).await? {
                 // What a rotation switched off meanwhile is no reason to wait.
                 self.close_bucket(bucket).await;
                 *bucket = self.bucket_to_go_on(share).await?;

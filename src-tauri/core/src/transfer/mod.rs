@@ -162,7 +162,7 @@ impl Sending<'_, '_> {
 
     /// Once the keys were replaced the same can be asked for again.
     async fn go_on_after(&mut self, error: Error) -> Result<()> {
-        if !matches!(error.code, Code::SignIn | Code::AccessDenied) {
+        if !error.may_mean_old_keys() {
             return Err(error);
         }
         self.bucket = Cow::Owned((self.renew)().await?.ok_or(error)?);

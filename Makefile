@@ -6,10 +6,12 @@
 # make check                    formatting, lints and the quick tests
 # make bindings                the page's types, from the shell's
 # make fuzz                     a minute of fuzzing for each parser of the local store (SECONDS=600 for ten)
+# make torture                  ten minutes of everything at once in a watched folder (TORTURE=60 for one)
 # make soak                     the long runs: many property cases, fuzzing, crash tests again and again
 # make bench-presign            links a second, beside boto3
 # make bench-share              a small file to a link, beside the aws command
 # make bench-revoke             all links revoked, beside aws iam and aws s3 presign
+# make bench-watch              watched folders: how soon a link is ready, beside rclone copy, what watching costs
 # make bench-store              the local store beside SeaweedFS, rclone and bare sendfile; its memory
 # make bench-upload             uploads beside s5cmd, rclone, aws and boto3, to SeaweedFS, the local store and a sink
 # make bench-window             the window beside a bare one: start, memory, idle; a drop, a long list, the page
@@ -18,7 +20,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help app share bundle icons screenshots bindings setup check test test-garage fuzz soak bench-presign bench-revoke bench-share bench-store bench-upload bench-window deny
+.PHONY: help app share bundle icons screenshots bindings setup check test test-garage fuzz torture soak bench-presign bench-revoke bench-share bench-watch bench-store bench-upload bench-window deny
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export FILE ARGS
@@ -100,6 +102,11 @@ fuzz: $(CARGO_FUZZ)/bin/cargo-fuzz
 $(CARGO_FUZZ)/bin/cargo-fuzz:
 	cargo install --locked --version 0.13.2 --root $(CARGO_FUZZ) cargo-fuzz
 
+TORTURE ?= 600
+torture: setup
+	cargo build --locked --workspace
+	LAPSE_TORTURE_SECONDS=$(TORTURE) cargo test --locked --workspace --test lapse -- torture --nocapture
+
 # Long: ROUNDS × the crash tests, property tests with many cases, and fuzzing.
 ROUNDS ?= 20
 soak: setup fuzz
@@ -120,6 +127,10 @@ bench-share: setup
 	tests/servers/setup.sh awscli bench/requirements.txt
 	cargo build --locked --release --package lapse-cli
 	.cache/servers/bin/python bench/share.py "$(TARGET)/release/lapse" .cache/awscli/bin/aws
+
+bench-watch: setup
+	cargo build --locked --release --package lapse-cli
+	.cache/servers/bin/python bench/watch.py "$(TARGET)/release/lapse" rclone
 
 # About 10 minutes, and 10 GB of the temporary folder.
 bench-store: setup

@@ -191,7 +191,6 @@ const LOOK: Duration = Duration::from_secs(10);
 pub(crate) async fn go_on(app: AppHandle) {
     let shell = app.state::<Shell>();
     loop {
-        finish_revokes(&app).await;
         let unfinished = shell.lapse().ok().and_then(|lapse| lapse.unfinished().ok());
         for upload in unfinished.into_iter().flatten() {
             let id = upload.share.id.clone();
@@ -214,13 +213,20 @@ pub(crate) async fn go_on(app: AppHandle) {
     }
 }
 
-/// Finishes or undoes revokes that were cut off, of an earlier start or of a storage that was away.
-async fn finish_revokes(app: &AppHandle) {
-    let Ok(lapse) = app.state::<Shell>().lapse() else { return };
-    match Box::pin(lapse.finish_revokes()).await {
-        Ok(finished) if finished.is_empty() => {}
-        Ok(_) => change(app, Change::List),
-        Err(error) => tracing::info!(code = error.code.as_str(), "a revoke waits to be finished"),
+/// Finishes or undoes revokes that were cut off, of an earlier start or of a storage that was away, until the app ends.
+pub(crate) async fn finish_revokes(app: AppHandle) {
+    loop {
+        let finished = match app.state::<Shell>().lapse() {
+            Ok(lapse) => Box::pin(lapse.finish_revokes()).await,
+            Err(_) => Vec::new(),
+        };
+        if finished.iter().any(Result::is_ok) {
+            change(&app, Change::List);
+        }
+        for error in finished.into_iter().filter_map(Result::err) {
+            tracing::info!(code = error.code.as_str(), "a revoke waits to be finished");
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 

@@ -78,6 +78,8 @@ fn set_up(app: &mut App, heard: tell::Heard) -> tauri::Result<()> {
     tauri::async_runtime::spawn(tell::watch_others(handle.clone()));
     tauri::async_runtime::spawn(serve_links(handle.clone()));
     tauri::async_runtime::spawn(intake::go_on(handle.clone()));
+    tauri::async_runtime::spawn(intake::finish_revokes(handle.clone()));
+    tauri::async_runtime::spawn(commands::folders::watch(handle.clone()));
     tauri::async_runtime::spawn(window::draw_late(handle.clone()));
     #[cfg(unix)]
     tauri::async_runtime::spawn(end_when_told(handle.clone()));

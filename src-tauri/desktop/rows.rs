@@ -51,6 +51,7 @@ impl From<&Known> for wire::Share {
             revocable: share.is_ours(),
             other_links: count(known.live_links).saturating_sub(1),
             label: share.label.clone(),
+            folder: share.folder.as_deref().map(at_home),
         }
     }
 }
@@ -213,5 +214,15 @@ impl From<&profile::Profile> for wire::Draft {
             },
             clean_up: Some(CleanUp::to_string(&profile.clean_up)),
         }
+    }
+}
+
+/// A path as a person writes it.
+pub(crate) fn at_home(path: &str) -> String {
+    let home = std::env::home_dir().and_then(|home| home.to_str().map(str::to_owned));
+    let below = home.as_ref().and_then(|home| path.strip_prefix(home.as_str()));
+    match below {
+        Some(below) if below.starts_with('/') => format!("~{below}"),
+        _ => path.to_owned(),
     }
 }

@@ -8,10 +8,11 @@ use lapse_core::Lapse;
 use lapse_core::event::{Event, Sink};
 use lapse_core::share::ShareId;
 use lapse_core::storage::probe::Finding;
+use lapse_core::watch::Batch;
 use tauri::{AppHandle, Emitter as _, Manager as _};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::commands::preferences;
+use crate::commands::{folders, preferences};
 use crate::rows::bytes;
 use crate::shell::{self, Shell};
 use crate::window;
@@ -40,6 +41,9 @@ enum Told {
     Rotated(RotationStep),
     /// How many files wait for their turn is another number now.
     Waits,
+    /// What is known of a watched folder is another thing now.
+    Folders,
+    Batch(Box<Batch>),
 }
 
 /// Core's sink: takes each event without waiting.
@@ -108,6 +112,8 @@ impl Sink for Bridge {
             Event::UploadEnded { id } => Told::Ended(id.clone()),
             Event::Changed(id) => Told::Changed(id.clone()),
             Event::Rotation(step) => Told::Rotated(step.into()),
+            Event::Folder(_) => Told::Folders,
+            Event::Batch(batch) => Told::Batch(Box::new(batch.clone())),
             // What a row says itself (where its link works, why it ends early) isn't said twice.
             Event::Notice { id, text, by_share: false, .. } => {
                 let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
@@ -178,7 +184,7 @@ pub(crate) async fn run(app: AppHandle, Heard(mut heard): Heard) {
             () = stalled => {}
         }
         let mut changed = BTreeSet::new();
-        let mut waits = false;
+        let (mut waits, mut folders) = (false, false);
         for told in told.drain(..) {
             match told {
                 Told::Started { id, size } => {
@@ -196,6 +202,11 @@ pub(crate) async fn run(app: AppHandle, Heard(mut heard): Heard) {
                     changed.insert(id);
                 }
                 Told::Waits => waits = true,
+                Told::Folders => folders = true,
+                Told::Batch(batch) => {
+                    folders = true;
+                    tauri::async_runtime::spawn(folders::tell_batch(app.clone(), *batch));
+                }
                 Told::Rotated(step) => change(&app, Change::Rotated { step }),
             }
         }
@@ -206,6 +217,9 @@ pub(crate) async fn run(app: AppHandle, Heard(mut heard): Heard) {
         }
         if waits {
             change(&app, Change::Waiting { count: shell.intake.waiting() });
+        }
+        if folders {
+            change(&app, Change::Folders);
         }
         if !uploads.is_empty() {
             let progress = uploads.iter_mut().map(|(id, upload)| upload.progress(id));

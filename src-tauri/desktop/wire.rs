@@ -103,6 +103,8 @@ pub struct Share {
     pub other_links: u32,
     /// What the person groups it by.
     pub label: Option<String>,
+    /// The watched folder that it came from, with the home folder as `~`.
+    pub folder: Option<String>,
 }
 
 /// A link, made again for the detail sheet. A secret.
@@ -275,6 +277,77 @@ pub struct Progress {
     pub rate: f64,
 }
 
+/// A watched folder.
+#[derive(Debug, Clone, Serialize, TS)]
+pub struct Folder {
+    /// Names it to the shell.
+    pub id: u32,
+    /// Where it is, with the home folder as `~`.
+    pub path: String,
+    /// Whether new files in it are shared now.
+    pub state: FolderState,
+    /// Why not, or why only now and then.
+    pub trouble: Option<String>,
+    /// Files that were shared.
+    pub shared: u32,
+    /// Files that wait.
+    pub waiting: u32,
+    /// Files that couldn't be shared.
+    pub failed: Vec<FailedFile>,
+    /// When the last was shared, in milliseconds since 1970.
+    pub last_at: Option<f64>,
+    /// How long its links live; the preference where nothing is said.
+    pub expires: Option<String>,
+    /// Whether the newest link is copied.
+    pub copy: bool,
+    /// Names that are left alone, with commas between.
+    pub ignore: String,
+    /// Whether the folders in it are looked into.
+    pub recursive: bool,
+}
+
+/// How a watched folder goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum FolderState {
+    /// New files are shared.
+    Watching,
+    /// The person lets it wait.
+    Paused,
+    /// It isn't there.
+    Away,
+    /// Another folder or disk is at its place.
+    Replaced,
+    /// Its disk doesn't answer.
+    Silent,
+    /// Nobody watches it just now.
+    Waits,
+}
+
+/// A file of a watched folder that couldn't be shared.
+#[derive(Debug, Clone, Serialize, TS)]
+pub struct FailedFile {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub why: String,
+}
+
+/// What is chosen for a watched folder.
+#[derive(Debug, Clone, Deserialize, TS)]
+pub struct FolderChoice {
+    /// How long its links live.
+    pub expires: Option<String>,
+    /// Whether the newest link is copied.
+    pub copy: bool,
+    /// Names that are left alone, with commas between.
+    pub ignore: String,
+    /// Whether the folders in it are looked into.
+    pub recursive: bool,
+    /// Whether it waits from now on, where that is chosen.
+    pub paused: Option<bool>,
+}
+
 /// What happened, told to the page as it happens.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(tag = "is", rename_all = "snake_case")]
@@ -332,6 +405,21 @@ pub enum Change {
         name: String,
         /// Why.
         failure: Failure,
+        /// Whether the window is out of sight.
+        hidden: bool,
+    },
+    /// What is known of watched folders changed: ask for them again.
+    Folders,
+    /// All that waited in a watched folder is shared.
+    FolderShared {
+        /// The folder's own name.
+        name: String,
+        /// How many files.
+        count: u32,
+        /// The newest share.
+        id: String,
+        /// Whether its link is on the clipboard.
+        copied: bool,
         /// Whether the window is out of sight.
         hidden: bool,
     },

@@ -299,20 +299,24 @@ def crt_gets_large_objects_in_ranges():
 
 def crt_transfer_manager_moves_files():
     session = botocore.session.Session()
-    keys = s3transfer.crt.BotocoreCRTCredentialsWrapper(session.get_credentials())
+    credentials = s3transfer.crt.BotocoreCRTCredentialsWrapper(session.get_credentials())
     serializer = s3transfer.crt.BotocoreCRTRequestSerializer(
         session, {"region_name": REGION, "endpoint_url": ENDPOINT, "config": Config(s3={"addressing_style": "path"})})
     runtime = s3transfer.crt.create_s3_crt_client(
-        REGION, crt_credentials_provider=keys.to_crt_credentials_provider(), use_ssl=False, part_size=PART)
+        REGION, crt_credentials_provider=credentials.to_crt_credentials_provider(), use_ssl=False, part_size=PART)
     with open("large", "wb") as file:
         file.write(LARGE)
+    keys = ["large", "folder/ü +.bin"]
+    # A download gets its name after its future is done; the end of the manager waits for that.
     with s3transfer.crt.CRTTransferManager(runtime, serializer) as manager:
-        for key in ["large", "folder/ü +.bin"]:
+        for number, key in enumerate(keys):
             manager.upload("large", BUCKET, key).result()
-            manager.download(BUCKET, key, "back").result()
-            with open("back", "rb") as file:
-                assert file.read() == LARGE, key
-        assert client().head_object(Bucket=BUCKET, Key="large")["ETag"].endswith('-5"')
+            manager.download(BUCKET, key, f"back-{number}").result()
+    for number, key in enumerate(keys):
+        with open(f"back-{number}", "rb") as file:
+            assert file.read() == LARGE, key
+    assert client().head_object(Bucket=BUCKET, Key="large")["ETag"].endswith('-5"')
+    with s3transfer.crt.CRTTransferManager(runtime, serializer) as manager:
         manager.delete(BUCKET, "large").result()
     found = client().list_objects_v2(Bucket=BUCKET)["Contents"]
     assert [each["Key"] for each in found] == ["folder/ü +.bin"], found

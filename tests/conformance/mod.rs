@@ -17,6 +17,7 @@ macro_rules! on_every_server {
 }
 
 mod clock;
+mod disks;
 mod expiry;
 mod forgery;
 mod kill;
@@ -25,3 +26,5 @@ mod revoke;
 mod sessions;
 mod state;
 mod storage;
+mod torture;
+mod watch;

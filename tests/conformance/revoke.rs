@@ -436,7 +436,7 @@ fn a_key_whose_answer_was_lost_is_found_and_taken_away() {
     let before = user_keys(&lapse);
     let mut child = held_at(&lapse, "rotate_planned", 2000);
     wait_for_step(&lapse, "planned");
-    way.do_wrong(Ask::Other, [Wrong::LoseAnswer]);
+    way.do_wrong(Ask::Keys, [Wrong::LoseAnswer]);
     assert_eq!(child.wait().unwrap().code(), Some(1));
     assert_eq!(user_keys(&lapse), before);
     opens(&shares[0], 0);
@@ -458,7 +458,7 @@ fn a_full_set_of_keys_is_told_with_the_other_ones_last_use_and_one_goes_only_whe
         .spawn()
         .unwrap();
     wait_for_step(&lapse, "planned");
-    way.do_wrong(Ask::Other, [Wrong::Refuse("409 Conflict", "LimitExceeded")]);
+    way.do_wrong(Ask::Keys, [Wrong::Refuse("409 Conflict", "LimitExceeded")]);
     assert_eq!(child.wait().unwrap().code(), Some(1));
     let text = text(&mut out);
     assert!(text.contains("too_many_keys") && text.contains(&other), "{text}");
@@ -707,7 +707,172 @@ fn a_signer_of_its_own_may_only_read_and_its_rotation_stops_nothing_else() {
         let lost = lapse.run(["share", "file 1.txt", "--json", "--no-copy"]);
         assert_eq!((lost.code, lost.error_code().as_str()), (Some(1), "keychain"), "{lost:#?}");
         assert!(lost.error()["hint"].as_str().unwrap().contains("signer create"), "{lost:#?}");
-        lapse.run_with(words, root.secret_key.as_bytes()).success();
+        let plain = words.iter().filter(|word| **word != "--json");
+        let anew = lapse.run_with(plain, root.secret_key.as_bytes()).success();
+        assert!(anew.stderr.contains("any more: AKIAGONE"), "{anew:#?}");
         opens(&lapse.share(&lapse.file("file 1.txt", "content 1"), &[]), 0);
     }
+}
+
+#[test]
+fn killed_while_a_key_is_switched_on_again_that_is_finished_and_what_was_moved_away_stays_closed() {
+    for point in ["restore_begun", "restore_on"] {
+        let lapse = rotating(Server::SeaweedFs);
+        let shares = three(&lapse);
+        lapse.run(["revoke", &shares[2].id, "--keep-file"]).success();
+        lapse.run(ALL).success();
+        shares[0].link.get().assert_refused();
+        let words = ["profile", "restore-key"];
+        let killed = lapse.command(words).env("FAILPOINTS", format!("{point}=return")).output();
+        assert_eq!(killed.unwrap().status.code(), None, "{point}: not killed");
+        assert_eq!(lapse.run(["list"]).success().stderr, "");
+        opens(&shares[0], 0);
+        let states: Vec<_> = shares.iter().map(|share| lapse.checked_state(&share.id)).collect();
+        assert_eq!(states, ["active", "active", "revoked"], "{point}");
+        shares[2].link.get().assert_refused();
+        let audit = lapse.run(["history", "--json"]).success().lines();
+        let restored = audit.iter().filter(|done| done["how"] == "key_restored").count();
+        assert_eq!(restored, 1, "{point}");
+    }
+}
+
+#[test]
+fn a_revoke_that_cannot_be_finished_holds_no_other_up_and_keeps_its_profile() {
+    let (lapse, way) = through(Server::SeaweedFs);
+    let shares = three(&lapse);
+    let other = Server::SeaweedFs.place();
+    lapse.add_profile("other", &other).success();
+    let file = lapse.file("file 1.txt", "content 1");
+    let elsewhere = lapse.share(&file, &["--profile", "other"]);
+    let on_it = [&ALL[..], &["--profile", "test"]].concat();
+    let killed = lapse.command(on_it).env("FAILPOINTS", "rotate_signed=return").output();
+    assert_eq!(killed.unwrap().status.code(), None, "not killed");
+    let down = || std::iter::repeat_n(Wrong::Refuse("503 Service Unavailable", "SlowDown"), 2000);
+    way.do_wrong(Ask::Other, down());
+    way.do_wrong(Ask::Keys, down());
+
+    let done = lapse.run([&ALL[..], &["--profile", "other"]].concat()).success();
+    assert_eq!(done.lines().pop().unwrap(), json!({"checked": 1, "refused": 1, "kept": 0}));
+    elsewhere.link.get().assert_refused();
+    let refused = lapse.run(["profile", "remove", "test", "--json"]);
+    assert_eq!(refused.error_code(), "profile", "{refused:#?}");
+    way.do_wrong(Ask::Other, []);
+    way.do_wrong(Ask::Keys, []);
+    let told = lapse.run(["list"]).success();
+    assert!(told.stderr.contains("is finished"), "{told:#?}");
+    shares[0].link.get().assert_refused();
+    lapse.run(["profile", "remove", "test"]).success();
+}
+
+#[test]
+fn secrets_that_nothing_needs_any_more_are_deleted() {
+    let lapse = Lapse::on(Server::SeaweedFs);
+    let root = lapse.place().root.clone();
+    let admin = ["--admin-access-key", &root.access_key, "--secret-stdin", "--json"];
+    let words = [&["profile", "signer", "create"][..], &admin].concat();
+    let made = lapse.run_with(words, root.secret_key.as_bytes()).success().json();
+    let first = made["access_key"].as_str().unwrap();
+    let kept = |access_key: &str| lapse.secrets_in_keychain(&format!("{access_key}@"));
+    assert!(kept(first) > 0);
+    let file = lapse.file("file 1.txt", "content 1");
+    let short = lapse.share(&file, &["--expires", "20s"]);
+    let done = lapse.run(["revoke", "--all", "--yes", "--json"]).success();
+    assert_eq!(done.lines().pop().unwrap(), json!({"checked": 1, "refused": 1, "kept": 0}));
+    let second = done.lines()[0]["access_key"].as_str().unwrap().to_owned();
+    // Its link may be asked about until its end.
+    lapse.share(&file, &[]);
+    assert!(kept(first) > 0 && kept(&second) > 0);
+    wait_for("the end of the link", SOON, || {
+        (jiff::Timestamp::now() > short.expires_at()).then_some(())
+    });
+    lapse.share(&file, &[]);
+    assert_eq!(kept(first), 0);
+    assert!(kept(&second) > 0);
+    lapse.run(["profile", "remove", "test", "--keep-links"]).success();
+    assert_eq!((kept(&second), kept(&lapse.place().user.access_key)), (0, 0));
+}
+
+#[test]
+fn a_delete_that_is_cut_off_is_finished_and_never_leaves_a_dead_link_called_active() {
+    for point in ["delete_begun", "delete_done"] {
+        let lapse = Lapse::on(Server::SeaweedFs);
+        let shares = three(&lapse);
+        let words = ["revoke", &shares[0].id];
+        let killed = lapse.command(words).env("FAILPOINTS", format!("{point}=return")).output();
+        assert_eq!(killed.unwrap().status.code(), None, "{point}: not killed");
+        lapse.run(["list"]).success();
+        shares[0].link.get().assert_refused();
+        assert_eq!(lapse.state(&shares[0].id), "revoked", "{point}");
+        assert_eq!(lapse.keys().len(), 2);
+        let audit = lapse.run(["history", "--json"]).success().json();
+        assert_eq!((&audit["how"], &audit["refused"]), (&json!("deleted"), &json!(1)), "{point}");
+        opens(&shares[1], 1);
+    }
+}
+
+#[test]
+fn a_delete_that_is_not_answered_is_called_unknown_and_finished_later() {
+    let (lapse, way) = through(Server::SeaweedFs);
+    let shares = three(&lapse);
+    // Each time it is done, and nobody hears of it.
+    way.do_wrong(Ask::Delete, std::iter::repeat_n(Wrong::LoseAnswer, 50));
+    let lost = lapse.run(["revoke", &shares[0].id, "--json"]);
+    assert_eq!(lost.code, Some(1), "{lost:#?}");
+    assert!(lost.error()["message"].as_str().unwrap().contains("isn't known"), "{lost:#?}");
+    assert_eq!(lapse.state(&shares[0].id), "unreachable");
+    way.do_wrong(Ask::Delete, []);
+    lapse.run(["list"]).success();
+    assert_eq!(lapse.state(&shares[0].id), "revoked");
+}
+
+#[test]
+fn a_link_by_a_key_that_is_gone_is_proved_by_its_object() {
+    let lapse = Lapse::new();
+    let shares = three(&lapse);
+    lapse.run(["revoke", "--all", "--yes"]).success();
+    std::thread::sleep(Duration::from_millis(1200));
+    let done = lapse.run(["revoke", &shares[0].id, "--json"]).success().json();
+    assert_eq!((&done["checked"], &done["refused"]), (&json!(1), &json!(1)), "{done}");
+    assert_eq!(lapse.state(&shares[0].id), "revoked");
+}
+
+#[test]
+fn a_store_that_is_not_the_one_of_the_links_proves_nothing() {
+    let lapse = Lapse::new();
+    let shares = three(&lapse);
+    let store = lapse.home().join("store");
+    // It runs on, and another one is made beside it.
+    std::fs::rename(&store, lapse.home().join("elsewhere")).unwrap();
+    let done = lapse.run(["revoke", &shares[0].id, "--json"]);
+    assert_eq!(done.code, Some(1), "{done:#?}");
+    assert_eq!(lapse.state(&shares[0].id), "unreachable");
+    lapse.run(["store", "stop"]).success();
+    std::fs::remove_dir_all(&store).unwrap();
+    std::fs::rename(lapse.home().join("elsewhere"), &store).unwrap();
+    assert_eq!(lapse.checked_state(&shares[0].id), "active");
+    lapse.run(["revoke", &shares[0].id]).success();
+    assert_eq!(lapse.state(&shares[0].id), "revoked");
+}
+
+#[test]
+fn what_is_only_for_all_links_is_never_passed_over() {
+    let lapse = Lapse::new();
+    let shares = three(&lapse);
+    let id = shares[0].id.as_str();
+    for words in [
+        &[id, "--keep", id][..],
+        &[id, "--yes"],
+        &[id, "--profile", "local"],
+        &[id, "--new-key", "X"],
+        &[id, "--delete-key", "X"],
+        &[id, "--end-sessions-of-role", "r"],
+        &["--label", "x", "--profile", "local"],
+    ] {
+        let refused = lapse.run([&["revoke", "--json"], words].concat());
+        assert_eq!((refused.code, refused.error_code()), (Some(2), "usage".into()), "{words:?}");
+    }
+    let unknown = lapse.run(["revoke", "--all", "--yes", "--keep", "nosuch", "--json"]);
+    assert_eq!(unknown.error_code(), "no_such_share");
+    assert!(!unknown.stderr.contains("switches"), "{unknown:#?}");
+    opens(&shares[0], 0);
 }

@@ -42,7 +42,7 @@ if os.path.exists(kept):
     sys.exit()
 sts = boto3.client("sts", endpoint_url="{}", region_name="us-east-1",
                    aws_access_key_id="{}", aws_secret_access_key="{}")
-keys = sts.assume_role(RoleArn="arn:aws:iam::000000000000:role/{role}", RoleSessionName="lapse",
+keys = sts.assume_role(RoleArn="arn:aws:iam::000000000000:role/" + open(sys.argv[0] + ".role").read(), RoleSessionName="lapse",
                        DurationSeconds=3600)["Credentials"]
 keys["Expiration"] = keys["Expiration"].isoformat()
 told = json.dumps({{"Version": 1, **keys}})
@@ -56,6 +56,7 @@ print(told)
             if each_time { "False" } else { "True" },
         ),
     );
+    use_role(&lapse, role);
     let python = lapse_tests::rig::python();
     let config = lapse.file(
         "aws-config",
@@ -63,10 +64,19 @@ print(told)
     );
     lapse.set("AWS_CONFIG_FILE", config);
     lapse.set("AWS_EC2_METADATA_DISABLED", "true");
-    let sign_in = ["--aws-profile", "team"];
-    let words = profile_words("team", place.server.provider(), place).into_iter().chain(sign_in);
-    lapse.run(words).success();
+    add_profile(&lapse, "team", place);
     lapse
+}
+
+/// The role by which it signs in from now on.
+fn use_role(lapse: &Lapse, role: &str) {
+    lapse.file("sign-in.py.role", role);
+}
+
+fn add_profile(lapse: &Lapse, name: &str, place: &Place) {
+    let sign_in = ["--aws-profile", "team"];
+    let words = profile_words(name, place.server.provider(), place).into_iter().chain(sign_in);
+    lapse.run(words).success();
 }
 
 fn share(lapse: &Lapse, n: usize) -> Share {
@@ -114,7 +124,10 @@ fn all_sessions_of_a_role_end_when_that_is_said_and_kept_links_are_signed_by_a_n
     let told = lapse.run(["history", "--json"]).success().json();
     assert_eq!(
         (&told["how"], &told["old_key"]),
-        (&json!("sessions_ended"), &json!(format!("role/{role}")))
+        (
+            &json!("sessions_ended"),
+            &json!(format!("arn:aws:sts::000000000000:assumed-role/{role}"))
+        )
     );
     assert_eq!(lapse.run(["profile", "restore-key", "--json"]).error_code(), "no_such_key");
     // Lapse goes on, and can do it again.
@@ -123,6 +136,57 @@ fn all_sessions_of_a_role_end_when_that_is_said_and_kept_links_are_signed_by_a_n
     lapse.run(with_role(&role, &[])).success();
     again.link.get().assert_refused();
     kept.link.get().assert_refused();
+}
+
+#[test]
+fn the_links_of_the_role_end_in_every_profile_and_those_of_another_role_stay() {
+    let (place, other_place) = (Server::MiniStack.place(), Server::MiniStack.place());
+    let may = ["s3:*", "iam:PutRolePolicy"];
+    let (first, second) = (role(&place, &may), role(&other_place, &may));
+    let lapse = signed_in(&place, &first, true);
+    add_profile(&lapse, "too", &other_place);
+    let by_first = share(&lapse, 1);
+    let elsewhere = lapse.file("file 2.txt", "content 2");
+    let elsewhere = lapse.share(&elsewhere, &["--expires", "30m", "--profile", "too"]);
+    use_role(&lapse, &second);
+    let by_second = share(&lapse, 3);
+    use_role(&lapse, &first);
+
+    let words = with_role(&first, &["--profile", "team"]);
+    let told = lapse.run(words.iter().filter(|word| **word != "--json")).success();
+    assert!(told.stderr.contains("1 link signed by an earlier key"), "{told:#?}");
+    assert!(told.stderr.contains("2 of 2 links"), "{told:#?}");
+    for share in [&by_first, &elsewhere] {
+        share.link.get().assert_refused();
+        assert_eq!(lapse.state(&share.id), "revoked");
+    }
+    opens(&by_second, 3);
+    assert_eq!(lapse.state(&by_second.id), "active");
+}
+
+#[test]
+fn links_of_which_the_role_is_not_known_are_said_to_be_unknown() {
+    let place = Server::MiniStack.place();
+    let role = role(&place, &["s3:*", "iam:PutRolePolicy"]);
+    let way = Faulty::before(&place.user.endpoint);
+    let mut there = place.clone();
+    there.user.endpoint = way.url();
+    let lapse = signed_in(&there, &role, true);
+    let known = share(&lapse, 1);
+    // Who signs in isn't told just then.
+    way.do_wrong(Ask::Keys, [Wrong::Refuse("503 Service Unavailable", "ServiceUnavailable")]);
+    let unknown = share(&lapse, 2);
+    let output = lapse.run(with_role(&role, &[])).success();
+    let lines = output.lines();
+    assert_eq!(
+        lines[lines.len() - 1],
+        json!({"checked": 1, "refused": 1, "unasked": 1, "kept": 0}),
+        "{output:#?}"
+    );
+    assert_eq!(
+        (lapse.state(&known.id), lapse.state(&unknown.id)),
+        ("revoked".into(), "active".into())
+    );
 }
 
 #[test]
@@ -198,7 +262,7 @@ fn where_the_answer_is_lost_it_is_not_said_that_nothing_changed() {
         .spawn()
         .unwrap();
     wait_for_step(&lapse, "planned");
-    way.do_wrong(Ask::Other, [Wrong::LoseAnswer]);
+    way.do_wrong(Ask::Keys, [Wrong::LoseAnswer]);
     assert_eq!(child.wait().unwrap().code(), Some(1));
     let told = text(&mut out);
     assert!(told.contains("not_known"), "{told}");

@@ -67,7 +67,7 @@ async fn what_has_ended_leaves_the_list_and_is_still_known() {
     let alive = core.share_file(&file).await.unwrap().share.id;
     core.until("its end", || (core.state(&short) == "expired").then_some(())).await;
 
-    let mut hidden = core.hide_ended().unwrap();
+    let mut hidden = core.hide_ended().await.unwrap();
     hidden.sort();
     let mut ended = vec![short.clone(), revoked.clone()];
     ended.sort();
@@ -78,7 +78,7 @@ async fn what_has_ended_leaves_the_list_and_is_still_known() {
     assert_eq!(told["id"], alive.as_str());
     assert_eq!((core.state(&short), core.state(&revoked)), ("expired", "revoked"));
     core.cli.run(["show", short.as_str()]).success();
-    assert!(core.hide_ended().unwrap().is_empty());
+    assert!(core.hide_ended().await.unwrap().is_empty());
     assert!(core.heard.lines().contains(&format!("changed {short}")));
 }
 

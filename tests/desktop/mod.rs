@@ -1,6 +1,7 @@
 //! The window and its package.
 
 mod closing;
+mod folders;
 mod keychain;
 mod names;
 mod network;

@@ -1,7 +1,9 @@
 //! Servers that aren't there, aren't S3, or don't know us.
 
+use std::time::Duration;
+
 use lapse_tests::faults::{self, Https};
-use lapse_tests::{Lapse, Output, Place, Server, profile_words};
+use lapse_tests::{Lapse, Output, Place, Server, profile_words, wait_for};
 
 /// `lapse profile add` at another endpoint than the place's own.
 fn add_at(endpoint: &str, place: &Place) -> (Lapse, Output) {
@@ -89,6 +91,11 @@ fn a_bucket_that_is_gone_later_is_told_and_not_made_anew() {
     let lapse = Lapse::on(Server::SeaweedFs);
     let place = lapse.place();
     place.s3("delete_bucket", &serde_json::json!({"Bucket": place.bucket})).unwrap();
+    // Until it knows that everywhere, the server may say that nobody may look.
+    let gone = serde_json::json!({"Bucket": place.bucket});
+    wait_for("the end of the bucket", Duration::from_secs(30), || {
+        place.user.s3("head_bucket", &gone).err().filter(|error| error.starts_with("404"))
+    });
     lapse.file("note.txt", "hello");
     assert_fails(&["share", "note.txt"], &lapse, b"", "no_such_bucket");
     let buckets = place.s3("list_buckets", &serde_json::json!({})).unwrap();

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::faults::{Fault, listen};
 
-/// What a request asks for, as far as uploads go.
+/// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ask {
     /// An object by one request.
@@ -21,6 +21,10 @@ pub enum Ask {
     Part,
     /// Its end.
     Complete,
+    /// That an object is deleted.
+    Delete,
+    /// Something about keys, or who signs in.
+    Keys,
     /// Anything else.
     Other,
 }
@@ -150,6 +154,8 @@ impl Head {
             "PUT" => Ask::Put,
             "POST" if target.contains("uploadId=") => Ask::Complete,
             "POST" if target.contains("uploads") => Ask::Create,
+            "POST" if target == "/" => Ask::Keys,
+            "DELETE" if !target.contains("uploadId=") => Ask::Delete,
             _ => Ask::Other,
         }
     }

@@ -20,6 +20,7 @@ pub mod link;
 pub mod peer;
 pub mod rig;
 pub mod server;
+pub mod watching;
 pub mod window;
 
 pub use lapse::{Lapse, Output, Share, profile_words};

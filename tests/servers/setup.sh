@@ -39,6 +39,7 @@ secret-tool libsecret-tools
 Xvfb xvfb
 xclip xclip
 strace strace
+fusermount3 fuse3
 zsh zsh
 fish fish
 rclone rclone

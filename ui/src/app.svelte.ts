@@ -18,6 +18,7 @@ import { speak } from "./words";
 /** What is shown. */
 export type Screen =
   | { at: "list" }
+  | { at: "folders" }
   | { at: "share"; id: string }
   | { at: "settings" }
   | { at: "storages" }

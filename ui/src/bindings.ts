@@ -102,7 +102,11 @@ other_links: number,
 /**
  * What the person groups it by.
  */
-label: string | null, };
+label: string | null, 
+/**
+ * The watched folder that it came from, with the home folder as `~`.
+ */
+folder: string | null, };
 
 export type Link = { 
 /**
@@ -229,6 +233,90 @@ share: Share,
  * What must be known: links that were ended elsewhere.
  */
 notices: Array<string>, };
+
+export type Folder = { 
+/**
+ * Names it to the shell.
+ */
+id: number, 
+/**
+ * Where it is, with the home folder as `~`.
+ */
+path: string, 
+/**
+ * Whether new files in it are shared now.
+ */
+state: FolderState, 
+/**
+ * Why not, or why only now and then.
+ */
+trouble: string | null, 
+/**
+ * Files that were shared.
+ */
+shared: number, 
+/**
+ * Files that wait.
+ */
+waiting: number, 
+/**
+ * Files that couldn't be shared.
+ */
+failed: Array<FailedFile>, 
+/**
+ * When the last was shared, in milliseconds since 1970.
+ */
+last_at: number | null, 
+/**
+ * How long its links live; the preference where nothing is said.
+ */
+expires: string | null, 
+/**
+ * Whether the newest link is copied.
+ */
+copy: boolean, 
+/**
+ * Names that are left alone, with commas between.
+ */
+ignore: string, 
+/**
+ * Whether the folders in it are looked into.
+ */
+recursive: boolean, };
+
+export type FolderState = "watching" | "paused" | "away" | "replaced" | "silent" | "waits";
+
+export type FailedFile = { 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * Why.
+ */
+why: string, };
+
+export type FolderChoice = { 
+/**
+ * How long its links live.
+ */
+expires: string | null, 
+/**
+ * Whether the newest link is copied.
+ */
+copy: boolean, 
+/**
+ * Names that are left alone, with commas between.
+ */
+ignore: string, 
+/**
+ * Whether the folders in it are looked into.
+ */
+recursive: boolean, 
+/**
+ * Whether it waits from now on, where that is chosen.
+ */
+paused: boolean | null, };
 
 export type RotationStep = { "is": "made" } | { "is": "stored" } | { "is": "works" } | { "is": "signed", 
 /**
@@ -365,6 +453,26 @@ name: string,
  * Why.
  */
 failure: Failure, 
+/**
+ * Whether the window is out of sight.
+ */
+hidden: boolean, } | { "is": "folders" } | { "is": "folder_shared", 
+/**
+ * The folder's own name.
+ */
+name: string, 
+/**
+ * How many files.
+ */
+count: number, 
+/**
+ * The newest share.
+ */
+id: string, 
+/**
+ * Whether its link is on the clipboard.
+ */
+copied: boolean, 
 /**
  * Whether the window is out of sight.
  */

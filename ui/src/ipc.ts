@@ -12,6 +12,8 @@ import type {
   Draft,
   Failure,
   Finding,
+  Folder,
+  FolderChoice,
   Keychain,
   Link,
   NewKey,
@@ -46,6 +48,28 @@ export const onProgress = (heard: (progress: Progress[]) => void) => {
 
 /** Every share that isn't cleared away, the newest first. */
 export const shares = () => invoke<Share[]>("shares");
+
+/** The watched folders. */
+export const folders = () => invoke<Folder[]>("folders");
+
+/** Asks for a folder by the system's dialog and watches it. Gives how many were chosen. */
+export const addFolder = () => invoke<number>("add_folder");
+
+/** Changes what is chosen for a watched folder. */
+export const setFolder = (id: number, choice: FolderChoice) =>
+  invoke<void>("set_folder", { id, choice });
+
+/** Lets a watched folder go on, whatever is at its place now. */
+export const resumeFolder = (id: number) =>
+  invoke<void>("resume_folder", { id });
+
+/** Asks by the system's dialog where a watched folder is now. Gives how many were chosen. */
+export const locateFolder = (id: number) =>
+  invoke<number>("locate_folder", { id });
+
+/** Watches a folder no more. Gives how many of its links were revoked. */
+export const removeFolder = (id: number, revoke: boolean) =>
+  invoke<number>("remove_folder", { id, revoke });
 
 /** Asks for files by the system's dialog and shares them. Gives how many were chosen. */
 export const browse = () => invoke<number>("browse");

@@ -7,6 +7,7 @@ import "./styles/controls.css";
 import "./styles/list.css";
 import "./styles/forms.css";
 import "./styles/pages.css";
+import "./styles/folders.css";
 import "./styles/screens.css";
 
 void app.begin();

@@ -93,6 +93,14 @@ app.onChange((change) => {
   if (change.is === "shared" && change.hidden) shared(change);
   if (change.is === "copied" && change.hidden)
     shared({ ...change, ids: [change.id] });
+  if (change.is === "folder_shared" && change.hidden) {
+    const { count, name, copied } = change;
+    const many = { count, n: number(count), name: short(name) };
+    notify(
+      t("outside.folder", many),
+      copied ? t("outside.folder_copied") : nameOf(change.id),
+    );
+  }
   if (change.is === "not_shared" && change.hidden)
     notify(
       t("outside.not_shared", { name: short(change.name) }),

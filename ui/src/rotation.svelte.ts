@@ -12,16 +12,27 @@ import * as ipc from "./ipc";
 import { toasts } from "./toasts.svelte";
 import { t } from "./words";
 
+/** The first steps of a new one. */
+const BEGINS: RotationStep["is"][] = ["made", "stored", "off"];
+
 type Asked = Extract<RotationStep, { is: "asked" }>;
+
+/** What a rotation is about. */
+type About = {
+  profile: string;
+  /** How many links. */
+  links: number;
+  byHand: boolean;
+  role: string | null;
+};
 
 class Rotation {
   running = $state(false);
+  about = $state.raw<About>();
   /** Steps that are done, in their order. */
   steps = $state.raw<RotationStep[]>([]);
   done = $state.raw<AllRevoked>();
   failure = $state.raw<Failure>();
-  /** How many links it is about. */
-  links = $state(0);
   began = 0;
   ended = $state(0);
   /** Whether the sheet shows it. */
@@ -35,31 +46,36 @@ class Rotation {
   }
 
   hear(change: Change) {
-    if (change.is !== "rotated" || !this.running) return;
-    this.steps = [...this.steps, change.step];
+    if (change.is !== "rotated") return;
+    if (change.step.is === "left")
+      toasts.inform(
+        t("revoke_all.left", { keys: change.step.access_keys.join(", ") }),
+      );
+    if (!this.running) return;
+    // One of an earlier start may be finished first.
+    const anew = this.has("asked") && BEGINS.includes(change.step.is);
+    this.steps = [...(anew ? [] : this.steps), change.step];
   }
 
   async run(
-    profile: string,
-    links: number,
+    about: About,
     keep: string[],
     stopOthers: boolean,
     newKey: NewKey | null,
-    endSessionsOf: string | null,
   ) {
     if (this.running) return;
     this.running = true;
     this.steps = [];
     this.done = this.failure = undefined;
-    this.links = links;
+    this.about = about;
     this.began = Date.now();
     try {
       this.done = await ipc.revokeAll(
-        profile,
+        about.profile,
         keep,
         stopOthers,
         newKey,
-        endSessionsOf,
+        stopOthers ? about.role : null,
       );
       app.put(this.done.kept);
     } catch (error) {

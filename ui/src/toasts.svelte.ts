@@ -137,6 +137,11 @@ class Toasts {
   hear(change: Change) {
     if (change.is === "shared") this.#shared(change);
     if (change.is === "copied") this.#copied(change);
+    // What else was shared stands in the list.
+    if (change.is === "folder_shared" && change.copied && !change.hidden) {
+      this.inform(t("toast.folder_copied", { name: change.name }));
+      this.markCopied(change.id);
+    }
   }
 
   /** An older link was copied from the tray: that is no share to undo. */

@@ -37,6 +37,8 @@ type Sent = {
   passphrase: string;
   preferences: import("../src/bindings").Preferences;
   how: import("../src/bindings").Quit;
+  choice: import("../src/bindings").FolderChoice;
+  revoke: boolean;
   channel: Channel<unknown>;
 };
 /** One answer for each command: a command that is added to ipc.ts, or answers otherwise, fails svelte-check here. */
@@ -280,6 +282,28 @@ const shell: Shell = {
   },
   check_profile: ({ channel }) => tellFindings(channel),
   findings: () => here.findings,
+  folders: () => structuredClone(here.folders),
+  add_folder: () => {
+    here.folders.push({ ...here.folders[0]!, id: 9, path: "~/New" });
+    return 1;
+  },
+  set_folder: ({ id, choice }) => {
+    const folder = here.folders.find((one) => one.id === Number(id))!;
+    const { paused, ...kept } = choice;
+    Object.assign(folder, kept);
+    if (paused !== null) folder.state = paused ? "paused" : "watching";
+  },
+  resume_folder: ({ id }) => {
+    here.folders.find((one) => one.id === Number(id))!.state = "watching";
+  },
+  locate_folder: ({ id }) => {
+    here.folders.find((one) => one.id === Number(id))!.state = "watching";
+    return 1;
+  },
+  remove_folder: ({ id, revoke }) => {
+    here.folders = here.folders.filter((one) => one.id !== Number(id));
+    return revoke ? 3 : 0;
+  },
   store: () => structuredClone(here.store),
   listen_in: ({ networkInterface }) => {
     here.store.lan_interface = networkInterface;

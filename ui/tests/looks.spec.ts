@@ -21,6 +21,8 @@ type Look = [
   scene: SceneName,
   act?: (page: Page) => Promise<unknown>,
 ];
+const openFolders = (page: Page) =>
+  page.getByRole("button", { name: "Watch a folder…" }).click();
 const looks: Look[] = [
   ...(Object.keys(scenes) as SceneName[])
     .filter((scene) => !OTHERS.includes(scene))
@@ -46,6 +48,24 @@ const looks: Look[] = [
     "local",
     (page) =>
       row(page, "minutes-of-the-meeting.pdf").locator(".row-name").click(),
+  ],
+  [
+    "folders",
+    "quiet",
+    async (page) => {
+      await page.getByRole("tab", { name: /^Folders/ }).click();
+      await page.getByText("Options").first().click();
+    },
+  ],
+  ["folders-none", "empty", openFolders],
+  [
+    "folders-stop",
+    "quiet",
+    async (page) => {
+      await page.getByRole("tab", { name: /^Folders/ }).click();
+      await page.getByText("Options").first().click();
+      await page.getByRole("button", { name: "Stop watching…" }).click();
+    },
   ],
   ["revoke-all", "quiet", openRevokeAll],
   ["revoke-all-others", "revoke-others", openRevokeAll],

@@ -90,6 +90,34 @@ test("what happens while the window is hidden is told, and nothing else", async 
     ]);
 });
 
+test("a watched folder tells once what was shared of it", async ({ page }) => {
+  await open(page, "quiet");
+  const batch = (count: number, copied: boolean, hidden: boolean): Change => ({
+    is: "folder_shared",
+    name: "Screenshots",
+    count,
+    id: "s2",
+    copied,
+    hidden,
+  });
+  await tell(page, batch(1, false, true));
+  await tell(page, batch(10_000, true, true));
+  await tell(page, batch(3, false, false));
+  await tell(page, batch(3, true, false));
+  await expect(
+    page.getByText("Link copied: the newest from «Screenshots»"),
+  ).toBeVisible();
+  expect(
+    (await calls(page, "notify")).map(({ title, body }) => [title, body]),
+  ).toEqual([
+    ["1 file from «Screenshots» is shared", "invoice-0317.pdf"],
+    [
+      "10,000 files from «Screenshots» are shared",
+      "The newest link is on the clipboard",
+    ],
+  ]);
+});
+
 test("without notifications only the way to the tray is told", async ({
   page,
 }) => {

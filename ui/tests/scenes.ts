@@ -4,6 +4,7 @@ import type {
   Change,
   Draft,
   Finding,
+  Folder,
   Keychain,
   Link,
   Profile,
@@ -25,6 +26,7 @@ export type Scene = {
   link: Link;
   keychain: Keychain;
   store: Store;
+  folders: Folder[];
   providers: Provider[];
   awsProfiles: string[];
   draft: Draft;
@@ -89,6 +91,7 @@ export function share(
     revocable: true,
     other_links: 0,
     label: null,
+    folder: null,
     arrived: 0,
     trouble: null,
     ...more,
@@ -326,6 +329,51 @@ const findings: Finding[] = [
 const url =
   "https://studio-share.s3.eu-central-1.amazonaws.com/lapse/4k7qzj2mxw5hd3ynfvb6tcar2e/Hartmann-lease-agreement.pdf?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAEXAMPLE7%2F20260310%2Feu-central-1%2Fs3%2Faws4_request&X-Amz-Date=20260310T201400Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host&response-content-disposition=attachment&X-Amz-Signature=0f3a";
 
+const folders = (): Folder[] => [
+  {
+    id: 1,
+    path: "~/Pictures/Screenshots",
+    state: "watching",
+    trouble: null,
+    shared: 412,
+    waiting: 0,
+    failed: [],
+    last_at: Date.now() - 3 * MIN,
+    expires: "7d",
+    copy: true,
+    ignore: "*.tmp, *.part",
+    recursive: false,
+  },
+  {
+    id: 2,
+    path: "~/Projects/Hartmann/Renders/2026/Exports",
+    state: "watching",
+    trouble: null,
+    shared: 120,
+    waiting: 3280,
+    failed: [{ name: "scene 12.exr", why: "can't read «scene 12.exr»" }],
+    last_at: Date.now(),
+    expires: null,
+    copy: false,
+    ignore: "",
+    recursive: true,
+  },
+  {
+    id: 3,
+    path: "/media/ada/CARD-2/DCIM",
+    state: "away",
+    trouble: "The folder isn't there now. It is watched again when it is back.",
+    shared: 64,
+    waiting: 0,
+    failed: [],
+    last_at: Date.now() - 2 * DAY,
+    expires: null,
+    copy: false,
+    ignore: "",
+    recursive: true,
+  },
+];
+
 const base = (shares: Share[], profiles: Profile[]): Scene => ({
   start: {
     version: "0.1.0",
@@ -374,6 +422,7 @@ const base = (shares: Share[], profiles: Profile[]): Scene => ({
     live_links: 0,
     bytes: 0,
   },
+  folders: shares.length ? folders() : [],
   providers,
   awsProfiles: ["default", "studio"],
   draft: {

@@ -295,7 +295,7 @@ test("a change of the settings is one question, and a broken one changes nothing
   await changed();
   const storage = page.getByRole("button", { name: /^Storage: Another/ });
   await expect(storage).toBeVisible();
-  expect(await asked()).toEqual(["start", "keychain"]);
+  expect(await asked()).toEqual(["start", "folders", "keychain"]);
 
   // What the shell says when it can't read them.
   await page.evaluate(() => {

@@ -50,7 +50,12 @@ export async function openRevokeAll(page: Page) {
 /** Chooses what is kept, and presses the button twice from the keyboard. */
 export async function revokeAll(page: Page, keep: string[] = []) {
   await openRevokeAll(page);
-  for (const name of keep) await page.getByRole("checkbox", { name }).check();
+  for (const name of keep) {
+    const box = page.getByRole("checkbox", { name });
+    // By the keyboard: the list may scroll under a pointer.
+    await box.press("Space");
+    await expect(box).toBeChecked();
+  }
   const button = page.getByRole("button", { name: /Hold to revoke/ });
   await button.focus();
   await page.keyboard.press("Enter");

@@ -10,8 +10,8 @@ test("keys alone copy a link, open it, extend it and revoke it", async ({
   await open(page, "quiet");
   const press = (keys: string) => page.keyboard.press(keys);
   const focused = page.locator(":focus");
-  // Storage, search, settings, how long, browse, more of browse, then the list: one stop.
-  for (let stop = 0; stop < 7; stop++) await press("Tab");
+  // Storage, search, settings, the tabs, how long, browse, more of browse, then the list: one stop.
+  for (let stop = 0; stop < 8; stop++) await press("Tab");
   await expect(focused).toHaveClass("row-name");
   await expect(focused).toContainText("Hartmann");
   await press("Tab");

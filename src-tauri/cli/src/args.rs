@@ -85,6 +85,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Store,
     },
+    /// Folders of which every new file is shared by itself
+    Watch {
+        #[command(subcommand)]
+        command: Watch,
+    },
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -135,29 +140,105 @@ pub(crate) struct RevokeArgs {
     #[arg(long, conflicts_with_all = ["all", "label", "keep_file"])]
     pub(crate) old_versions: bool,
     /// With --all: shares that get new links, up to the same end
-    #[arg(long, value_name = "ID", requires = "all", num_args = 1..)]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["ids", "label"], num_args = 1..)]
     pub(crate) keep: Vec<ShareId>,
     /// With --all: don't ask
-    #[arg(long, requires = "all")]
+    #[arg(long, conflicts_with_all = ["ids", "label"])]
     pub(crate) yes: bool,
     /// With --all: the profile, instead of the one in use
-    #[arg(long, requires = "all")]
+    #[arg(long, conflicts_with_all = ["ids", "label"])]
     pub(crate) profile: Option<String>,
     /// With --all, where Lapse didn't make the key: every other program that uses it stops too
-    #[arg(long, requires = "all")]
+    #[arg(long, conflicts_with_all = ["ids", "label"])]
     pub(crate) stop_other_users_of_this_key: bool,
     /// With --all: delete this other key of the user to make room for a new one
-    #[arg(long, value_name = "ID", requires = "all")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["ids", "label"])]
     pub(crate) delete_key: Option<String>,
     /// With --all, where only you can switch keys: the new one that you made; its secret is asked for
-    #[arg(long, value_name = "ID", requires = "all")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["ids", "label"])]
     pub(crate) new_key: Option<String>,
     /// With --all, where links are signed by sessions of this role: end all its sessions, whoever uses it
-    #[arg(long, value_name = "ROLE", requires = "all")]
+    #[arg(long, value_name = "ROLE", conflicts_with_all = ["ids", "label"])]
     pub(crate) end_sessions_of_role: Option<String>,
     /// Read the new key's secret from standard input
     #[arg(long, requires = "new_key")]
     pub(crate) secret_stdin: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Watch {
+    /// Share what is saved into a folder from now on
+    Add(Box<WatchArgs>),
+    /// List watched folders and how each goes
+    List,
+    /// Let a folder wait; its links live on
+    Pause {
+        /// The folder
+        dir: PathBuf,
+    },
+    /// Go on with a folder, also where another disk is at its place now
+    Resume {
+        /// The folder
+        dir: PathBuf,
+    },
+    /// Watch a folder no more; its files aren't touched
+    Remove {
+        /// The folder
+        dir: PathBuf,
+        /// Its links live to their end
+        #[arg(long, conflicts_with = "revoke_links")]
+        keep_links: bool,
+        /// Its links are revoked
+        #[arg(long)]
+        revoke_links: bool,
+    },
+    /// Watch until Ctrl-C, where no window does; prints no link
+    Run,
+    /// Print a systemd unit that does so
+    Unit,
+}
+
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+#[derive(Debug, clap::Args)]
+pub(crate) struct WatchArgs {
+    /// The folder
+    pub(crate) dir: PathBuf,
+    /// How long its links live: 30s, 15m, 6h, 1d, up to 7d
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) expires: Option<Expiry>,
+    /// The profile to share with, instead of the one in use
+    #[arg(long)]
+    pub(crate) profile: Option<String>,
+    /// Leave names alone, as in .gitignore: *.log, /drafts/, !keep.log
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) ignore: Vec<String>,
+    /// Look into the folders in it, too
+    #[arg(long)]
+    pub(crate) recursive: bool,
+    /// Share what is in it already
+    #[arg(long)]
+    pub(crate) existing: bool,
+    /// Put its newest link on the clipboard
+    #[arg(long)]
+    pub(crate) copy: bool,
+    /// A word that groups its shares, to be revoked together
+    #[arg(long)]
+    pub(crate) label: Option<String>,
+    /// When a file changes, revoke the link to what it was
+    #[arg(long)]
+    pub(crate) withdraw: bool,
+    /// Move each file to «Shared» in it, once it is shared
+    #[arg(long, conflicts_with_all = ["run", "withdraw"])]
+    pub(crate) r#move: bool,
+    /// Run a program for each file that is shared: it reads the link from its standard input
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) run: Option<String>,
+    /// A word for that program
+    #[arg(long, value_name = "WORD", requires = "run", allow_hyphen_values = true)]
+    pub(crate) with: Vec<String>,
+    /// Don't ask, though it is a folder with much in it
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -18,6 +18,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use args::{Args, Command};
 use commands::Outcome;
+use commands::revoke::{FINISHING, FINISHING_SOON};
 use output::Output;
 
 /// How long an upload that was interrupted may take to clear up after itself.
@@ -76,17 +77,24 @@ async fn run(command: Command, output: Output) -> Result<Outcome, Error> {
     if let Command::Store { command: args::Store::Run { background } } = command {
         return commands::store::run(&lapse, output, background).await;
     }
+    if let Command::Watch { command: args::Watch::Run } = command {
+        // Told to stop, it stops what is under way by itself.
+        return Box::pin(commands::run(&lapse, output, &screen, command)).await;
+    }
     let uploads = matches!(command, Command::Share(_) | Command::Resume { .. });
     let of_links = !matches!(
         command,
         Command::Store { .. }
             | Command::Profile { .. }
+            | Command::Watch { .. }
             | Command::Uploads(_)
             | Command::Pause { .. }
     );
+    let is_local = matches!(command, Command::List | Command::Show { .. } | Command::History);
     let mut work = std::pin::pin!(async {
         if of_links {
-            Box::pin(commands::revoke::finish(&lapse, output)).await;
+            let longest = if is_local { FINISHING_SOON } else { FINISHING };
+            Box::pin(commands::revoke::finish(&lapse, output, longest)).await;
         }
         Box::pin(commands::run(&lapse, output, &screen, command)).await
     });

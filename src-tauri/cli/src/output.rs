@@ -34,6 +34,8 @@ struct ShareJson<'a> {
     created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folder: Option<&'a str>,
 }
 
 impl Output {
@@ -148,6 +150,7 @@ fn share_json<'a>(
         state,
         created_at: share.created_at.to_string(),
         label: share.label.as_deref(),
+        folder: share.folder.as_deref(),
     }
 }
 

@@ -4,14 +4,16 @@
 use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use lapse_core::event::{Event, Sink};
 use lapse_core::rotation::RotationStep;
 use lapse_core::share::ShareId;
+use lapse_core::watch::Batch;
 use serde_json::{Value, json};
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::output;
 
@@ -19,6 +21,15 @@ use crate::output;
 const MOST_BARS: usize = 6;
 /// An upload that sends nothing is drawn this often, so that its speed falls.
 const TICK: Duration = Duration::from_millis(500);
+
+/// How watched folders go.
+#[derive(Debug)]
+pub(crate) enum FolderNews {
+    /// All that waited is shared.
+    Batch(Box<Batch>),
+    /// Why one isn't watched just now; nothing where it is again.
+    Trouble { folder: String, trouble: Option<String> },
+}
 
 /// The terminal as a sink.
 pub(crate) struct Screen {
@@ -31,6 +42,8 @@ pub(crate) struct Screen {
     told: Mutex<HashSet<String>>,
     /// Whether the steps of a rotation are told.
     steps: AtomicBool,
+    /// Hears what was shared of watched folders.
+    folders: OnceLock<UnboundedSender<FolderNews>>,
 }
 
 #[derive(Default)]
@@ -65,6 +78,7 @@ impl Screen {
             uploads: Mutex::default(),
             told: Mutex::default(),
             steps: AtomicBool::new(false),
+            folders: OnceLock::new(),
         }
     }
 
@@ -106,6 +120,19 @@ impl Screen {
         }
     }
 
+    /// From now on it is told how watched folders go.
+    pub(crate) fn tell_folders(&self, tell: UnboundedSender<FolderNews>) {
+        // The first one stays: there is one command.
+        let _ = self.folders.set(tell);
+    }
+
+    fn of_folder(&self, news: FolderNews) {
+        if let Some(tell) = self.folders.get() {
+            // Where nobody waits for it any more, nobody needs it.
+            let _ = tell.send(news);
+        }
+    }
+
     /// From now on the steps of a rotation are what was asked for.
     pub(crate) fn tell_steps(&self) {
         self.steps.store(true, Ordering::Relaxed);
@@ -115,7 +142,7 @@ impl Screen {
     fn step(&self, step: &RotationStep) {
         if let RotationStep::Left { access_keys } = step {
             return self.say(format!(
-                "of a revoke that was cut off a key may be left: {}. If you didn't make it, delete it at the provider's site.",
+                "Lapse doesn't use this key any more: {}. If nothing else needs it, delete it at the provider's site, which ends its links too.",
                 access_keys.join(", ")
             ));
         }
@@ -227,6 +254,11 @@ impl Sink for Screen {
             Event::UploadEnded { id } => self.ended(id),
             Event::Notice { text, .. } => self.say(text),
             Event::Rotation(step) => self.step(step),
+            Event::Batch(batch) => self.of_folder(FolderNews::Batch(Box::new(batch.clone()))),
+            Event::Trouble { folder, trouble } => self.of_folder(FolderNews::Trouble {
+                folder: folder.to_owned(),
+                trouble: trouble.map(str::to_owned),
+            }),
             // These are results, told as they come.
             Event::Probed(finding) if !self.json => {
                 output::line(&format!("  {}  {}", finding.verdict.label(), finding.text));

@@ -100,6 +100,12 @@ pub enum Code {
     DiskFull,
     /// The disk can't be written for another reason.
     Disk,
+    /// No watched folder is there.
+    NoSuchFolder,
+    /// The folder can't be watched.
+    Folder,
+    /// Another process watches the folders.
+    Watching,
     /// The link ends with the sign-in.
     SignInEnds,
     /// The link ends at the provider's longest life.
@@ -166,6 +172,9 @@ impl Code {
             Self::Network => "network",
             Self::DiskFull => "disk_full",
             Self::Disk => "disk",
+            Self::NoSuchFolder => "no_such_folder",
+            Self::Folder => "folder",
+            Self::Watching => "watching",
             Self::SignInEnds => "sign_in_ends",
             Self::ProviderCap => "provider_cap",
             Self::UnknownSignInEnd => "unknown_sign_in_end",

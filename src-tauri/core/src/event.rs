@@ -4,6 +4,7 @@ use crate::error::Code;
 use crate::rotation::RotationStep;
 use crate::share::ShareId;
 use crate::storage::probe::Finding;
+use crate::watch::Batch;
 
 /// Something that a front end may show. Core draws nothing itself.
 #[derive(Debug)]
@@ -54,6 +55,17 @@ pub enum Event<'a> {
     Probed(&'a Finding),
     /// A step of a key's rotation is done.
     Rotation(&'a RotationStep),
+    /// What is known of a watched folder changed.
+    Folder(&'a str),
+    /// Why a watched folder isn't watched just now, or only looked through; nothing where all is well again.
+    Trouble {
+        /// Its path.
+        folder: &'a str,
+        /// What is the matter.
+        trouble: Option<&'a str>,
+    },
+    /// All that waited in a watched folder is shared.
+    Batch(&'a Batch),
 }
 
 /// Takes events. Called from any task, so it must not block for long.

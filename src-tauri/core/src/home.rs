@@ -71,6 +71,16 @@ impl Home {
         self.data.join("rotation.lock")
     }
 
+    /// Held by whoever watches folders.
+    pub(crate) fn watch_lock(&self) -> PathBuf {
+        self.data.join("watch.lock")
+    }
+
+    /// Every folder that Lapse keeps things in.
+    pub(crate) fn folders(&self) -> [&Path; 2] {
+        [&self.config, &self.data]
+    }
+
     /// The history of shares.
     pub fn database(&self) -> PathBuf {
         self.data.join("lapse.db")

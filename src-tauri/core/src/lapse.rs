@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tracing::{Level, Metadata};
 
 use crate::clock::ServerClock;
 use crate::event::{Event, Sink};
-use crate::history::History;
+use crate::history::{History, Rotation};
 use crate::home::Home;
 use crate::keychain::{self, Chosen, KeychainChoice, Sensitive};
 use crate::local::{self, Hosted, StoreHost};
@@ -435,20 +436,39 @@ impl Lapse {
                 "Revoke them first, or add --keep-links: they then work until their end and can't be taken back from here.",
             ));
         }
-        if let SignIn::AccessKey(id) = &profile.sign_in {
-            let secret = profile.secret_name(id);
-            let mut others = settings.names().into_iter().filter(|other| other != name);
-            let shared = others.any(|other| {
-                settings.profile(&other).is_ok_and(|other| {
-                    matches!(&other.sign_in, SignIn::AccessKey(id) if other.secret_name(id) == secret)
-                })
-            });
-            if !shared {
-                self.keychain.keychain().delete(&secret).await.map_err(keychain_error)?;
-            }
+        let is_open = |plan: &Rotation| plan.profile == name;
+        if !despite_links && self.history.open_rotations()?.iter().any(is_open) {
+            return Err(Error::new(
+                Code::Profile,
+                format!("revoking the links of «{name}» isn't finished, which needs its keys"),
+                "Let Lapse finish it first: lapse list. Or add --keep-links: its links may then live until their end.",
+            ));
+        }
+        let over = self.history.over_keys(name, now, Timestamp::MAX)?;
+        let keys = profile.access_keys().into_iter().map(str::to_owned);
+        for access_key in keys.chain(over.into_iter().map(|(_, old_key)| old_key)) {
+            self.forget_key(&profile, &access_key, Some(name)).await?;
         }
         self.change_settings(|settings| settings.remove(name))?;
         self.history.forget_findings(name)
+    }
+
+    /// Deletes the secret of an access key, unless a profile needs it that isn't the one named.
+    pub(crate) async fn forget_key(
+        &self,
+        profile: &Profile,
+        access_key: &str,
+        but: Option<&str>,
+    ) -> Result<()> {
+        let secret = profile.secret_name(access_key);
+        let settings = self.settings()?;
+        for name in settings.names().into_iter().filter(|name| Some(name.as_str()) != but) {
+            let other = settings.profile(&name)?;
+            if other.access_keys().iter().any(|key| other.secret_name(key) == secret) {
+                return Ok(());
+            }
+        }
+        self.keychain.keychain().delete(&secret).await.map_err(keychain_error)
     }
 
     /// Tries on the real bucket what a profile promises, tells each finding as it is known, and keeps them.

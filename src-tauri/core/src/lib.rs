@@ -19,6 +19,7 @@ pub mod settings;
 pub mod share;
 pub mod storage;
 mod transfer;
+pub mod watch;
 
 pub use clock::ServerClock;
 pub use error::{Code, Error, Result};

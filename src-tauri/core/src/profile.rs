@@ -263,6 +263,19 @@ impl Profile {
         }
     }
 
+    /// The access keys that it names: to sign in, to sign links, to rotate.
+    pub(crate) fn access_keys(&self) -> Vec<&str> {
+        let sign_in = match &self.sign_in {
+            SignIn::AccessKey(id) => Some(id.as_str()),
+            _ => None,
+        };
+        let signer = self.signer.iter().flat_map(|signer| {
+            let rotator = signer.rotator.as_deref();
+            std::iter::once(signer.access_key.as_str()).chain(rotator)
+        });
+        sign_in.into_iter().chain(signer).collect()
+    }
+
     /// The keychain's name for the secret of `access_key` at this endpoint. Two profiles that sign in
     /// with the same key share it.
     pub(crate) fn secret_name(&self, access_key: &str) -> String {

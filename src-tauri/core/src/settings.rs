@@ -1,5 +1,6 @@
 //! `config.toml`: profiles and preferences. A person may edit it; comments and order survive ours.
 
+mod folders;
 mod preferences;
 
 use std::fs;
@@ -137,8 +138,9 @@ impl Settings {
         }
         self.check_store(text)?;
         self.check_preferences(text)?;
+        self.check_folders(text)?;
         let unknown = |name: &str| {
-            !["use", "expires", "upload_limit", "keychain", "profile", "store", "window"]
+            !["use", "expires", "upload_limit", "keychain", "profile", "store", "window", "folder"]
                 .contains(&name)
         };
         if let Some((name, _)) = self.document.iter().find(|(name, _)| unknown(name)) {
@@ -478,6 +480,19 @@ mod tests {
             ("use = 5\n", "line 1, column 1"),
             ("profile = 5\n", "line 1, column 1"),
             ("\n[profiles.x]\n", "line 2, column 2"),
+            (
+                "[[folder]]\npath = \"/a\"\n[[folder]]\npath = \"/b\"\nignore = \"*.x\"\n",
+                "line 5, ",
+            ),
+            ("[[folder]]\npath = \"/a\"\nignore = [\"*.x\", 5]\n", "line 3, column 1"),
+            ("[[folder]]\npath = \"/a\"\nignore = [\"a{\"]\n", "line 3, column 1"),
+            ("[[folder]]\npath = \"/a\"\npause = true\n", "line 3, column 1"),
+            ("[[folder]]\npath = \"/a\"\npaused = \"true\"\n", "line 3, column 1"),
+            ("[[folder]]\npath = \"/a\"\nexpires = 60\n", "line 3, column 1"),
+            ("[[folder]]\npath = \"/a\"\nrun = [\"./a.sh\"]\n", "line 3, column 1"),
+            ("[[folder]]\npath = \"~/a\"\n", "line 2, column 1"),
+            ("[[folder]]\n\n[[folder]]\npath = \"/a\"\n", "line 1, column 1"),
+            ("[[folder]]\npath = \"/a/b\"\n[[folder]]\npath = \"/a\"\n", "line 4, column 1"),
         ] {
             let (_dir, path) = file(text);
             let error = Settings::read(&path).expect_err(text);

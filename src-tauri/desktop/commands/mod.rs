@@ -2,6 +2,7 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "Tauri gives a command its arguments by value")]
 
+pub(crate) mod folders;
 mod keychain;
 pub(crate) mod preferences;
 mod profiles;
@@ -64,6 +65,12 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
         profiles::remove_profile,
         profiles::check_profile,
         profiles::findings,
+        folders::folders,
+        folders::add_folder,
+        folders::set_folder,
+        folders::resume_folder,
+        folders::locate_folder,
+        folders::remove_folder,
         store::store,
         store::listen_in,
         keychain::keychain,

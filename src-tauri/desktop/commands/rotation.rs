@@ -29,7 +29,8 @@ pub(crate) async fn revoke_all(
     let keep = keep.iter().map(|id| share_id(id)).collect::<Answer<Vec<ShareId>>>()?;
     let new_key = new_key.map(keys);
     let consent = Consent { stop_others, delete_key: None, new_key, end_sessions_of };
-    let revoked = shell.lapse()?.revoke_all(Some(&profile), &keep, &consent).await?;
+    let lapse = shell.lapse()?;
+    let revoked = Box::pin(lapse.revoke_all(Some(&profile), &keep, &consent)).await?;
     AllRevoked::of(&shell, &revoked)
 }
 

@@ -243,6 +243,6 @@ pub(crate) async fn cancel(shell: State<'_, Shell>, id: String) -> Answer<()> {
 
 #[tauri::command]
 pub(crate) async fn clear_ended(shell: State<'_, Shell>) -> Answer<Vec<String>> {
-    let gone = shell.lapse()?.hide_ended()?;
+    let gone = shell.lapse()?.hide_ended().await?;
     Ok(gone.iter().map(ToString::to_string).collect())
 }

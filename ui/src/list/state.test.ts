@@ -31,6 +31,7 @@ const share = (more: Partial<Share> = {}): Share => ({
   revocable: true,
   other_links: 0,
   label: null,
+  folder: null,
   arrived: 0,
   trouble: null,
   ...more,

@@ -7,6 +7,7 @@ export type IconName =
   | "clock"
   | "key"
   | "folder"
+  | "folder-eye"
   | "pause"
   | "play"
   | "more"

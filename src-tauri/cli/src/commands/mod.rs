@@ -5,10 +5,13 @@ pub(crate) mod revoke;
 mod share;
 pub(crate) mod store;
 pub(crate) mod uploads;
+pub(crate) mod watch;
+
+use std::io::{IsTerminal as _, Write as _};
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
-use lapse_core::{Error, Lapse};
+use lapse_core::{Code, Error, Lapse};
 
 use crate::args::{Args, Command};
 use crate::output::{Output, line};
@@ -36,6 +39,20 @@ impl Outcome {
     }
 }
 
+/// Asks for a yes on the terminal; where there is none it is a no.
+fn agrees(question: &str) -> Result<bool, Error> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(false);
+    }
+    let failed = |error| Error::new(Code::Usage, format!("can't ask: {error}"), "Add --yes.");
+    let mut screen = std::io::stderr();
+    write!(screen, "{question} [y/N] ").map_err(failed)?;
+    screen.flush().map_err(failed)?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(failed)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
 pub(crate) async fn run(
     lapse: &Lapse,
     output: Output,
@@ -59,6 +76,9 @@ pub(crate) async fn run(
         Command::Cancel { ids } => uploads::cancel(lapse, output, &ids).await,
         Command::Profile { command } => profile::run(lapse, output, command).await,
         Command::Store { command } => store::command(lapse, output, command).await,
+        Command::Watch { command } => {
+            Box::pin(watch::command(lapse, output, screen, command)).await
+        }
         Command::Completions { shell } => Ok(completions(shell)),
     }
 }

@@ -44,8 +44,20 @@ pub(crate) async fn run(
             Ok(Outcome::Done)
         }
         args::Profile::Remove { name, keep_links } => {
+            let signer = lapse.profile(Some(&name)).await.ok().and_then(|profile| profile.signer);
+            let current = lapse.settings()?.current();
             lapse.remove_profile(&name, keep_links).await?;
             output.aside(&format!("«{name}» is removed. Its bucket wasn't touched."));
+            if let Some(signer) = signer {
+                output.aside(&format!(
+                    "The user {} stays at the storage: delete it there, which ends its links too.",
+                    signer.user
+                ));
+            }
+            let next = lapse.settings()?.current();
+            if next != current {
+                output.aside(&format!("Files are shared with «{next}» from now on."));
+            }
             Ok(Outcome::Done)
         }
     }

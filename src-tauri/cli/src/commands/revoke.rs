@@ -1,6 +1,6 @@
 //! Taking links back, and what was taken back.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lapse_core::keychain::Sensitive;
@@ -10,8 +10,8 @@ use lapse_core::storage::Keys;
 use lapse_core::{Code, Error, Lapse};
 use serde_json::json;
 
-use super::Outcome;
 use super::profile::secret_of;
+use super::{Outcome, agrees};
 use crate::args::RevokeArgs;
 use crate::output::{Output, clock, columns, json_line, line, share_line};
 use crate::progress::Screen;
@@ -126,28 +126,55 @@ async fn all(
         consent.new_key = Some(Keys::lasting(id, secret));
     }
     let plan = lapse.all_links(profile).await?;
-    tell_plan(output, &plan, args.keep.len());
-    if !args.yes && !agrees(&plan)? {
+    let kept = kept(lapse, &plan, &args.keep)?;
+    tell_plan(output, &plan, kept);
+    let question = format!("Revoke {}?", count(plan.shares.len() - kept, "share"));
+    if !args.yes && !agrees(&question)? {
         let what = "nothing was revoked";
         return Err(Error::new(Code::Usage, what, "Add --yes to revoke without a question."));
     }
     screen.tell_steps();
-    let revoked = lapse.revoke_all(profile, &args.keep, &consent).await?;
+    let revoked = Box::pin(lapse.revoke_all(profile, &args.keep, &consent)).await?;
     screen.end();
     Ok(tell_all(output, &revoked))
 }
 
+/// How many shares are to be kept, each of which must have a link that ends.
+fn kept(lapse: &Lapse, plan: &AllLinks, keep: &[ShareId]) -> Result<usize, Error> {
+    let mut kept = BTreeSet::new();
+    for id in keep {
+        let id = lapse.show(id)?.share.id;
+        if plan.shares.iter().all(|share| share.id != id) {
+            return Err(Error::new(
+                Code::NotActive,
+                format!("the share {id} has no link that this would end"),
+                "Leave it out of --keep; `lapse list` shows what lives.",
+            ));
+        }
+        kept.insert(id);
+    }
+    Ok(kept.len())
+}
+
 fn tell_plan(output: Output, plan: &AllLinks, kept: usize) {
-    let links = plan.shares.len();
     let end = match &plan.role {
         Some(role) => {
             format!("This ends every session of the role {role} that was issued before now")
         }
         None => format!("This switches {} off", plan.access_key),
     };
+    let ends = match (plan.shares.len(), kept) {
+        (0, _) => "no link by it lives".to_owned(),
+        (links, 0) => format!("the links of {} end", count(links, "share")),
+        (links, kept) => format!(
+            "the links of {} end, and {} a new one",
+            count(links, "share"),
+            if kept == 1 { "1 gets".to_owned() } else { format!("{kept} get") }
+        ),
+    };
     output.aside(&format!(
-        "{end}: the links of {} end, and {kept} of them get new ones. Downloads that are under way may finish. The files stay in the bucket.",
-        count(links, "share"),
+        "{end} («{}»): {ends}. Downloads that are under way may finish. The files stay in the bucket.",
+        plan.profile
     ));
     if plan.role.is_some() {
         output.aside("Whoever else uses that role must sign in anew.");
@@ -222,25 +249,16 @@ pub(crate) fn tell_all(output: Output, revoked: &AllRevoked) -> Outcome {
     Outcome::Failed
 }
 
-fn agrees(plan: &AllLinks) -> Result<bool, Error> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Ok(false);
-    }
-    let failed = |error| Error::new(Code::Usage, format!("can't ask: {error}"), "Add --yes.");
-    let mut screen = std::io::stderr();
-    write!(screen, "Revoke {}? [y/N] ", count(plan.shares.len(), "share")).map_err(failed)?;
-    screen.flush().map_err(failed)?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(failed)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
-}
-
 fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// How long what was asked for now waits for that: each step may be broken off and done again.
-const FINISHING: Duration = Duration::from_secs(15);
+pub(crate) const FINISHING: Duration = Duration::from_secs(15);
+/// The same where only what is known here is asked for.
+pub(crate) const FINISHING_SOON: Duration = Duration::from_secs(4);
+/// After so long it is said what is waited for.
+const SILENT: Duration = Duration::from_secs(1);
 
 fn no_answer() -> Error {
     Error::new(
@@ -251,11 +269,19 @@ fn no_answer() -> Error {
 }
 
 /// Finishes what an earlier run was cut off at, and says so.
-pub(crate) async fn finish(lapse: &Lapse, output: Output) {
-    let finishing = tokio::time::timeout(FINISHING, lapse.finish_revokes());
-    match finishing.await.unwrap_or_else(|_| Err(no_answer())) {
-        Ok(finished) => {
-            for revoked in finished {
+pub(crate) async fn finish(lapse: &Lapse, output: Output, longest: Duration) {
+    let finishing = tokio::time::timeout(longest, lapse.finish_revokes());
+    let mut finishing = std::pin::pin!(finishing);
+    let finished = tokio::select! {
+        finished = &mut finishing => finished,
+        () = tokio::time::sleep(SILENT) => {
+            output.aside("lapse: finishing a revoke that was cut off…");
+            finishing.await
+        }
+    };
+    for finished in finished.unwrap_or_else(|_| vec![Err(no_answer())]) {
+        match finished {
+            Ok(revoked) => {
                 let end = if revoked.role().is_some() {
                     "refuses its earlier sessions"
                 } else {
@@ -267,10 +293,10 @@ pub(crate) async fn finish(lapse: &Lapse, output: Output) {
                     seen(checked, refused)
                 ));
             }
-        }
-        // It is tried again at the next start; what was asked for now isn't held up.
-        Err(error) => {
-            output.aside(&format!("lapse: a revoke that was cut off isn't finished: {error}"));
+            // It is tried again at the next start; what was asked for now isn't held up.
+            Err(error) => {
+                output.aside(&format!("lapse: a revoke that was cut off isn't finished: {error}"));
+            }
         }
     }
 }

@@ -162,6 +162,9 @@ pub(crate) fn show(lapse: &Lapse, output: Output, id: &ShareId) -> Result<Outcom
     if let Some(label) = &share.label {
         rows.push(row("label", label));
     }
+    if let Some(folder) = &share.folder {
+        rows.push(row("from", folder));
+    }
     for (number, link) in share.links.iter().enumerate() {
         let seen = match link.checked {
             Some((at, seen)) => {

@@ -4,6 +4,7 @@ mod owner;
 mod rotations;
 mod schema;
 mod uploads;
+mod watched;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -20,8 +21,9 @@ use crate::{Code, Error, Result};
 use owner::Owner;
 pub(crate) use owner::UploadLock;
 pub use rotations::Revocation;
-pub(crate) use rotations::{ROLE, Rotation, Step};
+pub(crate) use rotations::{Rotation, Step, role_of_sessions};
 pub(crate) use uploads::{PartRow, Said, UploadRow, sent_already};
+pub(crate) use watched::{Change, Fate, Identity, Known, Place, Waiting, WatchedRows};
 use writer::Writer;
 
 /// The open database.
@@ -81,16 +83,28 @@ impl History {
     }
 
     /// Writes down what is about to be uploaded and how, before anything is sent. This process owns that.
-    pub(crate) async fn intend(&self, share: &Share, upload: &UploadRow) -> Result<UploadLock> {
+    /// `place` is the watched file that it is made of; nothing is written where it isn't known any more.
+    pub(crate) async fn intend(
+        &self,
+        share: &Share,
+        upload: &UploadRow,
+        place: Option<&Place>,
+    ) -> Result<Option<UploadLock>> {
         let (owner, lock) = (self.owner.name()?, self.owner.take(&share.id));
         let lock = lock.ok_or_else(|| uploads::sent_already(&share.id))?;
-        let (share, upload) = (share.clone(), upload.clone());
+        let (share, upload, place) = (share.clone(), upload.clone(), place.cloned());
         self.write(move |connection| {
+            // A file that got another name this moment is shared by that.
+            if let Some(place) = &place
+                && !watched::takes(connection, place, &share)?
+            {
+                return Ok(None);
+            }
             insert_share(connection, &share)?;
-            uploads::insert(connection, &share.id, &upload, &owner)
+            uploads::insert(connection, &share.id, &upload, &owner)?;
+            Ok(Some(lock))
         })
         .await
-        .map(|()| lock)
     }
 
     /// The object is there: its size and etag, and the first link. The upload is over. False, and nothing is written,
@@ -136,18 +150,24 @@ impl History {
         self.change("UPDATE shares SET failed = ?2 WHERE id = ?1", params![id.as_str(), reason])
     }
 
-    pub(crate) fn set_revoked(&self, id: &ShareId, at: Timestamp) -> Result<()> {
-        self.change(
-            "UPDATE shares SET revoked_at = ?2 WHERE id = ?1",
-            params![id.as_str(), at.as_second()],
-        )
-    }
-
     pub(crate) fn set_hidden(&self, id: &ShareId, at: Timestamp) -> Result<()> {
         self.change(
             "UPDATE shares SET hidden_at = ?2 WHERE id = ?1",
             params![id.as_str(), at.as_second()],
         )
+    }
+
+    /// The same of many in one transaction.
+    pub(crate) async fn set_all_hidden(&self, ids: Vec<ShareId>, at: Timestamp) -> Result<()> {
+        self.write(move |connection| {
+            let mut update =
+                connection.prepare_cached("UPDATE shares SET hidden_at = ?2 WHERE id = ?1")?;
+            for id in ids {
+                update.execute(params![id.as_str(), at.as_second()])?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     pub(crate) fn set_cleaned(&self, id: &ShareId, at: Timestamp) -> Result<()> {
@@ -229,8 +249,10 @@ impl History {
     /// Whether any share of a profile has a link that ends after `now`.
     pub(crate) fn live_links(&self, profile: &str, now: Timestamp) -> Result<u64> {
         let sql = "SELECT count(*) FROM shares s JOIN links l ON l.share = s.id
-                    WHERE s.profile = ?1 AND s.revoked_at IS NULL AND l.revoked_at IS NULL
-                      AND l.signed_at + l.seconds > ?2";
+                    WHERE s.profile = ?1 AND s.revoked_at IS NULL AND l.signed_at + l.seconds > ?2
+                      -- One that was taken back and not seen to be refused may live.
+                      AND (l.revoked_at IS NULL OR l.seen IS NULL
+                           OR l.seen NOT IN ('refused', 'gone', 'key_off'))";
         let connection = self.connection();
         connection
             .query_row(sql, params![profile, now.as_second()], |row| row.get::<_, i64>(0))
@@ -343,8 +365,8 @@ fn insert_share(connection: &Connection, share: &Share) -> rusqlite::Result<()> 
     connection
         .prepare_cached(
             "INSERT INTO shares (id, profile, bucket, key, name, size, etag, created_at,
-                                 origin, origin_path, origin_size, origin_modified, origin_inode, packed, label)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                                 origin, origin_path, origin_size, origin_modified, origin_inode, packed, label, folder)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         )?
         .execute(params![
             share.id.as_str(),
@@ -362,6 +384,7 @@ fn insert_share(connection: &Connection, share: &Share) -> rusqlite::Result<()> 
             fingerprint.map(|f| f.inode.cast_signed()),
             matches!(share.origin, Origin::Folder { .. }),
             share.label,
+            share.folder,
         ])
         .map(drop)
 }
@@ -371,8 +394,8 @@ fn insert_link(connection: &Connection, id: &ShareId, link: &Link) -> rusqlite::
     connection
         .prepare_cached(
             "INSERT INTO links (share, scheme, host, path, region, access_key, disposition, content_type,
-                                signed_at, seconds, limited_by, temporary)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                                signed_at, seconds, limited_by, temporary, role)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )?
         .execute(params![
                 id.as_str(),
@@ -387,6 +410,7 @@ fn insert_link(connection: &Connection, id: &ShareId, link: &Link) -> rusqlite::
                 facts.seconds,
                 link.limited_by.map(Code::as_str),
                 link.temporary,
+                link.role,
         ])
         .map(drop)
 }
@@ -422,6 +446,7 @@ fn share_of(row: &Row<'_>) -> rusqlite::Result<Share> {
         etag: row.get("etag")?,
         origin,
         label: row.get("label")?,
+        folder: row.get("folder")?,
         created_at: time(row.get("created_at")?),
         failed: row.get("failed")?,
         revoked_at: row.get::<_, Option<i64>>("revoked_at")?.map(time),
@@ -453,6 +478,7 @@ fn link_of(row: &Row<'_>) -> rusqlite::Result<Link> {
         },
         limited_by: limited_by.as_deref().and_then(Code::of_limit),
         temporary: row.get("temporary")?,
+        role: row.get("role")?,
         checked: checked_at
             .zip(seen.as_deref().and_then(Seen::of))
             .map(|(at, seen)| (time(at), seen)),

@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
 
-use super::{History, insert_link, time};
+use super::{History, insert_link, signed, time};
 use crate::Result;
 use crate::share::{Link, Move, Share, ShareId};
 use crate::storage::Seen;
 
-/// How far a plan is. Before [`Step::Signed`] it is undone when it is cut off, from then on it is finished.
+/// How far a plan is. About a key it is undone when it is cut off before [`Step::Signed`]; else it is finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     /// A new key may have been made.
@@ -26,6 +26,8 @@ pub(crate) enum Step {
     Undoing,
     /// Nothing changed.
     Undone,
+    /// The old key is to be switched on again: its links are open, or will be.
+    Restoring,
     /// The old key was switched on again.
     Restored,
 }
@@ -40,13 +42,14 @@ impl Step {
             Self::Done => "done",
             Self::Undoing => "undoing",
             Self::Undone => "undone",
+            Self::Restoring => "restoring",
             Self::Restored => "restored",
         }
     }
 
     fn of(text: &str) -> Option<Self> {
         let all = [Self::Planned, Self::Made, Self::Signed, Self::Off, Self::Done, Self::Undoing];
-        let all = all.into_iter().chain([Self::Undone, Self::Restored]);
+        let all = all.into_iter().chain([Self::Undone, Self::Restoring, Self::Restored]);
         all.into_iter().find(|step| step.as_str() == text)
     }
 }
@@ -70,19 +73,22 @@ pub(crate) struct Rotation {
     pub(crate) began_at: Timestamp,
 }
 
-/// What stands before a role's name where an access key would stand.
-pub(crate) const ROLE: &str = "role/";
+/// The name of a role, of what its sessions are called where an access key would stand:
+/// `arn:aws:sts::ACCOUNT:assumed-role/NAME`.
+pub(crate) fn role_of_sessions(sessions: &str) -> Option<&str> {
+    sessions.split_once(":assumed-role/").map(|(_, role)| role)
+}
 
 impl Rotation {
     /// The role whose sessions of before the plan's time are ended, where it is about that and not about a key.
     pub(crate) fn role(&self) -> Option<&str> {
-        self.old_key.strip_prefix(ROLE)
+        role_of_sessions(&self.old_key)
     }
 
     /// Whether what the plan ends signed a link.
     pub(crate) fn signed(&self, link: &Link) -> bool {
         match self.role() {
-            Some(_) => link.temporary,
+            Some(_) => link.role.as_ref() == Some(&self.old_key),
             None => link.facts.access_key == self.old_key,
         }
     }
@@ -108,7 +114,7 @@ pub struct Revocation {
     pub name: Option<String>,
     /// What the person groups it by.
     pub label: Option<String>,
-    /// The access key that was switched off, or `role/NAME` where the sessions of that role were ended.
+    /// The access key that was switched off; where the sessions of a role were ended `arn:aws:sts::ACCOUNT:assumed-role/NAME`.
     pub old_key: Option<String>,
     /// The access key that signs since.
     pub new_key: Option<String>,
@@ -169,7 +175,7 @@ impl History {
         at: Timestamp,
     ) -> Result<()> {
         let (id, step) = (plan.id, plan.switched());
-        let sessions = plan.role().map(|_| (plan.profile.clone(), plan.began_at));
+        let sessions = plan.role().map(|_| plan.began_at);
         let old_key = plan.old_key.clone();
         self.write(move |connection| {
             for (share, link) in &links {
@@ -182,12 +188,9 @@ impl History {
                     &format!("{ended} AND access_key = ?2"),
                     params![at, old_key],
                 )?,
-                Some((profile, issued)) => connection.execute(
-                    &format!(
-                        "{ended} AND temporary AND signed_at < ?2
-                         AND share IN (SELECT id FROM shares WHERE profile = ?3)"
-                    ),
-                    params![at, issued.as_second(), profile],
+                Some(issued) => connection.execute(
+                    &format!("{ended} AND role = ?2 AND signed_at < ?3"),
+                    params![at, old_key, issued.as_second()],
                 )?,
             };
             let values = params![id, step.as_str()];
@@ -197,14 +200,14 @@ impl History {
         .await
     }
 
-    /// When the sessions of a profile's role were ended last, and whether that is still being done.
-    pub(crate) fn sessions_ended(&self, profile: &str) -> Result<Option<(Timestamp, bool)>> {
+    /// When the sessions of a role were ended last, and whether that is still being done.
+    pub(crate) fn sessions_ended(&self, role: &str) -> Result<Option<(Timestamp, bool)>> {
         let sql = "SELECT began_at, step IN ('planned', 'made') FROM rotations
-             WHERE profile = ?1 AND old_key LIKE 'role/%' AND step != 'undone' ORDER BY id DESC LIMIT 1";
+             WHERE old_key = ?1 AND step != 'undone' ORDER BY id DESC LIMIT 1";
         self.connection()
             .prepare_cached(sql)
             .and_then(|mut select| {
-                select.query_row([profile], |row| Ok((time(row.get(0)?), row.get(1)?))).optional()
+                select.query_row([role], |row| Ok((time(row.get(0)?), row.get(1)?))).optional()
             })
             .map_err(|error| self.failed(error))
     }
@@ -212,19 +215,30 @@ impl History {
     /// The shares with a link that a plan ends and whose time isn't over, also those that were taken back.
     pub(crate) fn shares_of_plan(&self, plan: &Rotation, now: Timestamp) -> Result<Vec<Share>> {
         match plan.role() {
-            Some(_) => self.shares_of_sessions(&plan.profile, now),
+            Some(_) => self.shares_of_role(&plan.old_key, now),
             None => self.shares_of_key(&plan.old_key, now),
         }
     }
 
-    /// The shares of a profile with a link by temporary keys whose time isn't over, also those that were taken back.
-    pub(crate) fn shares_of_sessions(&self, profile: &str, now: Timestamp) -> Result<Vec<Share>> {
+    /// The shares with a link by a role's session whose time isn't over, also those that were taken back.
+    pub(crate) fn shares_of_role(&self, role: &str, now: Timestamp) -> Result<Vec<Share>> {
         self.select(
-            "WHERE s.revoked_at IS NULL AND s.profile = ?1 AND s.id IN
-                (SELECT share FROM links WHERE temporary AND signed_at + seconds > ?2)
+            "WHERE s.revoked_at IS NULL AND s.id IN
+                (SELECT share FROM links WHERE role = ?1 AND signed_at + seconds > ?2)
              ORDER BY s.created_at DESC",
-            params![profile, now.as_second()],
+            params![role, now.as_second()],
         )
+    }
+
+    /// Links of a profile that live, by temporary keys of which it isn't known whose sessions they are of.
+    pub(crate) fn links_of_nobody(&self, profile: &str, now: Timestamp) -> Result<usize> {
+        let sql = "SELECT count(*) FROM links JOIN shares s ON s.id = share
+             WHERE s.profile = ?1 AND s.revoked_at IS NULL AND temporary AND role IS NULL
+             AND links.revoked_at IS NULL AND signed_at + seconds > ?2";
+        let count = self.connection().prepare_cached(sql).and_then(|mut select| {
+            select.query_row(params![profile, now.as_second()], |row| row.get::<_, i64>(0))
+        });
+        count.map(|count| usize::try_from(count).unwrap_or(0)).map_err(|error| self.failed(error))
     }
 
     /// Whether a new key is being made to sign instead of one.
@@ -244,10 +258,9 @@ impl History {
     /// The last plan of a profile by which a key was switched off, where that holds.
     pub(crate) fn last_rotation(&self, profile: &str) -> Result<Option<Rotation>> {
         let sql =
-            "WHERE profile = ?1 AND old_key NOT LIKE 'role/%' AND step IN ('off', 'done', 'restored')
+            "WHERE profile = ?1 AND old_key NOT LIKE '%:assumed-role/%' AND step IN ('off', 'done')
              ORDER BY id DESC LIMIT 1";
-        let last = self.rotations(sql, params![profile])?.pop();
-        Ok(last.filter(|last| last.step != Step::Restored))
+        Ok(self.rotations(sql, params![profile])?.pop())
     }
 
     /// The key that signs instead of one, where that was switched off.
@@ -275,6 +288,24 @@ impl History {
         )
     }
 
+    /// A key was deleted here: links by it are over. Gives how many.
+    pub(crate) async fn end_key(&self, access_key: &str, at: Timestamp) -> Result<usize> {
+        let access_key = access_key.to_owned();
+        self.write(move |connection| {
+            connection.execute(
+                "UPDATE links SET revoked_at = ?2, checked_at = NULL, seen = NULL
+                 WHERE access_key = ?1 AND revoked_at IS NULL AND signed_at + seconds > ?2",
+                params![access_key, at.as_second()],
+            )
+        })
+        .await
+    }
+
+    /// The shares that came from a watched folder.
+    pub(crate) fn shares_of_folder(&self, folder: &str) -> Result<Vec<Share>> {
+        self.select("WHERE s.folder = ?1 ORDER BY s.created_at DESC", params![folder])
+    }
+
     /// The shares of a label.
     pub(crate) fn labeled(&self, label: &str) -> Result<Vec<Share>> {
         self.select("WHERE s.label = ?1 ORDER BY s.created_at DESC", params![label])
@@ -293,13 +324,58 @@ impl History {
         .await
     }
 
-    /// Links by this key open again.
-    pub(crate) fn restore_key(&self, plan: i64, old_key: &str) -> Result<()> {
-        self.change(
-            "UPDATE links SET revoked_at = NULL, checked_at = NULL, seen = NULL WHERE access_key = ?1",
-            params![old_key],
-        )?;
-        self.set_step(plan, Step::Restored)
+    /// These links are about to open again. One transaction.
+    pub(crate) async fn begin_restore(&self, plan: i64, links: Vec<i64>) -> Result<()> {
+        self.write(move |connection| {
+            let sql =
+                "UPDATE links SET revoked_at = NULL, checked_at = NULL, seen = NULL WHERE id = ?1";
+            let mut update = connection.prepare_cached(sql)?;
+            for link in links {
+                update.execute([link])?;
+            }
+            connection.execute(
+                "UPDATE rotations SET step = ?2, ended_at = NULL WHERE id = ?1",
+                params![plan, Step::Restoring.as_str()],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// A plan is over, and what it came to is kept. One transaction.
+    pub(crate) async fn end(&self, plan: i64, step: Step, done: Revocation) -> Result<()> {
+        self.write(move |connection| {
+            connection.execute(
+                "UPDATE rotations SET step = ?2, ended_at = ?3 WHERE id = ?1",
+                params![plan, step.as_str(), Timestamp::now().as_second()],
+            )?;
+            insert_revocation(connection, &done)
+        })
+        .await
+    }
+
+    /// Old keys of a profile that nothing needs any more: each is off for good and no link by it lives.
+    pub(crate) fn over_keys(
+        &self,
+        profile: &str,
+        now: Timestamp,
+        since: Timestamp,
+    ) -> Result<Vec<(i64, String)>> {
+        let sql = "SELECT id, old_key FROM rotations r WHERE profile = ?1 AND step = 'done' AND NOT is_forgotten
+             AND old_key NOT LIKE '%:assumed-role/%' AND (is_own OR ended_at < ?3)
+             AND NOT EXISTS (SELECT 1 FROM links WHERE access_key = old_key AND signed_at + seconds > ?2)";
+        let connection = self.connection();
+        let read = || -> rusqlite::Result<Vec<_>> {
+            let values = params![profile, now.as_second(), since.as_second()];
+            let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            connection.prepare_cached(sql)?.query_map(values, row)?.collect()
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// The secret of a plan's old key isn't kept any more.
+    pub(crate) fn set_forgotten(&self, plan: i64) -> Result<()> {
+        self.change("UPDATE rotations SET is_forgotten = TRUE WHERE id = ?1", params![plan])
     }
 
     /// Writes down where an object is to be moved.
@@ -339,6 +415,38 @@ impl History {
         .await
     }
 
+    /// A share's object is about to be deleted: it is taken back from now on. One transaction.
+    pub(crate) async fn begin_delete(&self, share: &Share, at: Timestamp) -> Result<()> {
+        let (id, key) = (share.id.clone(), share.key.clone());
+        self.write(move |connection| {
+            let id = id.as_str();
+            // One that was to be moved isn't any more.
+            connection
+                .prepare_cached(
+                    "INSERT INTO moves (share, key, is_copied) VALUES (?1, ?2, TRUE)
+                     ON CONFLICT DO UPDATE SET key = ?2, is_copied = TRUE",
+                )?
+                .execute(params![id, key])?;
+            set_revoked(connection, id, Some(at))
+        })
+        .await
+    }
+
+    /// It is deleted, or surely isn't: then the share is as it was before.
+    pub(crate) async fn end_delete(
+        &self,
+        id: &ShareId,
+        revoked_at: Option<Timestamp>,
+    ) -> Result<()> {
+        let id = id.clone();
+        self.write(move |connection| {
+            let id = id.as_str();
+            connection.prepare_cached("DELETE FROM moves WHERE share = ?1")?.execute([id])?;
+            set_revoked(connection, id, revoked_at)
+        })
+        .await
+    }
+
     pub(crate) fn end_move(&self, id: &ShareId) -> Result<()> {
         self.change("DELETE FROM moves WHERE share = ?1", [id.as_str()])
     }
@@ -364,26 +472,8 @@ impl History {
         read().map_err(|error| self.failed(error))
     }
 
-    pub(crate) fn note(&self, done: &Revocation) -> Result<()> {
-        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        self.change(
-            "INSERT INTO revocations
-                (at, how, profile, share, name, label, old_key, new_key, checked, refused, kept)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-            params![
-                done.at.as_second(),
-                done.how,
-                done.profile,
-                done.share,
-                done.name,
-                done.label,
-                done.old_key,
-                done.new_key,
-                signed(done.checked),
-                signed(done.refused),
-                signed(done.kept),
-            ],
-        )
+    pub(crate) async fn note(&self, done: Revocation) -> Result<()> {
+        self.write(move |connection| insert_revocation(connection, &done)).await
     }
 
     /// What was revoked, the oldest first.
@@ -410,6 +500,36 @@ impl History {
         };
         read().map_err(|error| self.failed(error))
     }
+}
+
+fn set_revoked(connection: &Connection, id: &str, at: Option<Timestamp>) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE shares SET revoked_at = ?2 WHERE id = ?1")?
+        .execute(params![id, at.map(Timestamp::as_second)])
+        .map(drop)
+}
+
+fn insert_revocation(connection: &Connection, done: &Revocation) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO revocations
+                (at, how, profile, share, name, label, old_key, new_key, checked, refused, kept)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute(params![
+            done.at.as_second(),
+            done.how,
+            done.profile,
+            done.share,
+            done.name,
+            done.label,
+            done.old_key,
+            done.new_key,
+            signed(done.checked),
+            signed(done.refused),
+            signed(done.kept),
+        ])
+        .map(drop)
 }
 
 /// Whether the key of a link wasn't replaced.

@@ -123,6 +123,49 @@ const STEPS: &[&str] = &[
         kept INTEGER NOT NULL
     );
 ",
+    "
+    -- By whose session a link was signed: arn:aws:sts::ACCOUNT:assumed-role/NAME, where that is known.
+    ALTER TABLE links ADD COLUMN role TEXT;
+    -- Whether the old key's secret isn't kept any more.
+    ALTER TABLE rotations ADD COLUMN is_forgotten INTEGER NOT NULL DEFAULT FALSE;
+",
+    "
+    -- The watched folder that a share came from.
+    ALTER TABLE shares ADD COLUMN folder TEXT;
+    CREATE INDEX shares_of_folder ON shares (folder) WHERE folder IS NOT NULL;
+    -- What is known of watched folders, beside what config.toml says.
+    CREATE TABLE folders (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        path TEXT NOT NULL UNIQUE,
+        inode INTEGER,                  -- which folder it is, as it was seen last
+        born INTEGER,                   -- nanoseconds, where the file system tells
+        volume TEXT,                    -- the UUID of the file system, where the system tells
+        scope TEXT,                     -- which of its files were looked at last, as JSON
+        trouble TEXT                    -- why it isn't watched just now, or only looked through
+    );
+    -- Their files: what was seen last of each, and what became of it. The files that wait are the queue.
+    CREATE TABLE watched (
+        folder INTEGER NOT NULL REFERENCES folders (id) ON DELETE CASCADE,
+        dir BLOB NOT NULL,              -- below the folder, empty for itself
+        name BLOB NOT NULL,
+        size INTEGER NOT NULL,
+        modified INTEGER NOT NULL,      -- nanoseconds
+        inode INTEGER NOT NULL,
+        state INTEGER NOT NULL,         -- 0 left alone, 1 waits, 2 shared
+        looked INTEGER NOT NULL,        -- of one that waits: when it was seen so, in ms of the run that looked
+        share TEXT,                     -- made of it last, or under way
+        before TEXT,                    -- the share that it replaces
+        tries INTEGER NOT NULL DEFAULT 0,
+        retry_at INTEGER,               -- seconds since 1970
+        error TEXT,
+        shared_at INTEGER,
+        gone_at INTEGER,                -- since when it isn't there
+        PRIMARY KEY (folder, dir, name)
+    ) WITHOUT ROWID;
+    CREATE INDEX watched_queue ON watched (modified) WHERE state = 1 AND gone_at IS NULL;
+    CREATE INDEX watched_inode ON watched (folder, inode);
+    CREATE INDEX watched_before ON watched (folder, before) WHERE before IS NOT NULL;
+",
 ];
 
 /// How long to wait for another Lapse to finish its write.

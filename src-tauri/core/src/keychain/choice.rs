@@ -84,7 +84,7 @@ impl Chosen {
 
     /// None: the passphrase file, and the passphrase isn't known.
     fn as_before(home: &Home) -> Result<Option<KeychainChoice>> {
-        if let Some(path) = std::env::var_os(PASSPHRASE_FILE) {
+        if let Some(path) = std::env::var_os(PASSPHRASE_FILE).filter(|path| !path.is_empty()) {
             let passphrase = read_passphrase(path.as_ref()).map_err(keychain_error)?;
             return Ok(Some(KeychainChoice::Passphrase(passphrase)));
         }

@@ -56,7 +56,8 @@ impl Garage {
         })
     }
 
-    /// Makes a token that may rotate keys and do nothing else. Gives its id and the token itself.
+    /// Makes a token that may list, make, switch and delete keys and let them into a bucket, of any key and bucket:
+    /// Garage narrows none to one. Gives its id and the token itself.
     pub(super) async fn create_token(&self, name: &str) -> Result<(String, Sensitive<String>)> {
         let body = json!({ "name": name, "scope": SCOPE, "neverExpires": true });
         let made: MadeToken = self.ask_once("CreateAdminToken", &[], Some(&body)).await?;

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::authority::{Authority, KnownKey, LastUse, again, no_answer};
 use crate::clock::ServerClock;
+use crate::history::role_of_sessions;
 use crate::keychain::Sensitive;
 use crate::profile::Profile;
 use crate::storage::{Keys, http};
@@ -138,11 +139,11 @@ impl Iam {
         Self { user, ..self }
     }
 
-    /// The role by whose session it signs in, where that is so.
+    /// The role by whose session it signs in, where that is so: `arn:aws:sts::ACCOUNT:assumed-role/NAME`.
     pub(crate) async fn role(&self) -> Result<Option<String>> {
         let arn = self.caller().await?;
-        let role = arn.split_once(":assumed-role/").and_then(|(_, path)| path.split('/').next());
-        Ok(role.map(str::to_owned))
+        let sessions = arn.rsplit_once('/').map(|(sessions, _)| sessions.to_owned());
+        Ok(sessions.filter(|sessions| role_of_sessions(sessions).is_some()))
     }
 
     /// Gives a role a policy of its own; one of this name is replaced.
@@ -150,7 +151,9 @@ impl Iam {
         let parameters =
             [("RoleName", role), ("PolicyName", SESSIONS_POLICY), ("PolicyDocument", document)];
         // Asked once: where it was done and the answer was lost, this session may not ask again.
-        self.ask::<Ignored>("PutRolePolicy", &parameters, false).await.map(drop)
+        let body = self.ask_once("PutRolePolicy", VERSION, &parameters).await?;
+        // It may have been done, whatever else came back.
+        self.read::<Ignored>("PutRolePolicy", &body).map(drop).map_err(|error| error.passing(true))
     }
 
     /// Who signs in.

@@ -1,7 +1,8 @@
 //! All links at once: the key that signed them is switched off, and a new one signs from then on.
 //!
 //! The plan is a row in the database, written before anything is done. Each step may be done again. Until the new key
-//! signs, a plan that is cut off is undone; from then on it is finished, by whichever process comes next.
+//! signs, a plan that is cut off is undone; from then on it is finished, by whichever process comes next. A plan about a
+//! role's sessions is always finished: the session that could undo it is one of those.
 
 mod authority;
 mod garage;
@@ -21,20 +22,21 @@ use self::authority::{Authority, KnownKey};
 use self::garage::Garage;
 use self::iam::Iam;
 pub use self::signer::Admin;
+pub(crate) use self::steps::by;
 pub use self::steps::{AllRevoked, RotationStep};
 use self::steps::{BY_HAND, LATER, SPREADING};
-use crate::history::{Revocation, Rotation, Step};
+use crate::history::{Revocation, Rotation, Step, role_of_sessions};
 use crate::home::create_private_file;
 use crate::keychain::Sensitive;
 use crate::lapse::Lapse;
 use crate::profile::{Profile, SignIn, check_access_key};
-use crate::share::{Share, ShareId};
+use crate::share::{Link, Share, ShareId};
 use crate::storage::provider::Rotation as Way;
 use crate::storage::{Bucket, Keys, has_secret_from_env, keychain_error};
 use crate::{Code, Error, Result};
 
 /// For how long a key that was switched off can be switched on again from here.
-const RESTORABLE: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
+pub(crate) const RESTORABLE: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
 /// How often it is looked whether another process is done.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -47,7 +49,8 @@ pub struct AllLinks {
     pub access_key: String,
     /// The shares with links by that key that live, of every profile that signs with it, the newest first.
     pub shares: Vec<Share>,
-    /// Links of the profile that live and were signed by other keys: they stay.
+    /// Links of the profile that live and were signed by other keys, or by sessions that aren't known to be of that role:
+    /// they stay.
     pub others: usize,
     /// Whether Lapse made the key, so that nothing else uses it.
     pub is_own: bool,
@@ -90,8 +93,13 @@ impl Lapse {
     /// ones would be dead at once.
     pub(crate) async fn signer(&self, bucket: &Bucket) -> Result<Keys> {
         let keys = bucket.signer();
-        if self.is_session_ended(bucket).await? {
-            return self.keys(bucket.profile(), None).await;
+        if keys.temporary() {
+            if self.is_session_ended(bucket).await? {
+                let new = self.keys(bucket.profile(), None).await?;
+                return Ok(self.with_role(bucket.profile(), new).await);
+            }
+            let role = self.session_role(bucket).await.cloned();
+            return Ok(Keys { role, ..keys.clone() });
         }
         while self.history.is_being_replaced(&keys.access_key)?
             && self.lock_rotation().is_err_and(|error| error.code == Code::Rotating)
@@ -118,37 +126,32 @@ impl Lapse {
         let bucket = self.bucket(profile.clone()).await?;
         let (access_key, is_own) = Self::signing_key(&profile, bucket.keys());
         let now = bucket.clock().now();
-        if let Some(role) = self.role_of(&bucket).await {
-            let mut shares = self.history.shares_of_sessions(&profile.name, now)?;
-            shares
-                .retain(|share| share.links.iter().any(|link| link.temporary && link.is_live(now)));
-            return Ok(AllLinks {
-                profile: profile.name,
-                access_key,
-                shares,
-                others: 0,
-                is_own: false,
-                last_use: None,
-                by_hand: false,
-                role: Some(role),
-            });
-        }
-        let mut shares = self.history.shares_of_key(&access_key, now)?;
-        let by_key = |share: &Share, ours: bool| {
-            let links = share.links.iter().filter(|link| link.is_live(now));
-            links.filter(|link| (link.facts.access_key == access_key) == ours).count()
+        let sessions = self.role_of(&profile, bucket.signer()).await?;
+        let mut shares = match &sessions {
+            Some(sessions) => self.history.shares_of_role(sessions, now)?,
+            None => self.history.shares_of_key(&access_key, now)?,
         };
-        shares.retain(|share| by_key(share, true) > 0);
+        let ends = |link: &Link| match &sessions {
+            Some(sessions) => link.role.as_ref() == Some(sessions),
+            None => link.facts.access_key == access_key,
+        };
+        let live = |share: &Share, ended: bool| {
+            share.links.iter().filter(|link| link.is_live(now) && ends(link) == ended).count()
+        };
+        shares.retain(|share| live(share, true) > 0);
         let all = self.history.all()?;
         let others = all
             .iter()
             .filter(|share| share.profile == profile.name && share.revoked_at.is_none())
-            .map(|share| by_key(share, false))
+            .map(|share| live(share, false))
             .sum();
-        let authority = self.authority(&profile, &access_key, None).await;
-        let by_hand = matches!(&authority, Err(error) if error.code == Code::ByHand);
+        let authority = match sessions {
+            Some(_) => None,
+            None => Some(self.authority(&profile, &access_key, None).await),
+        };
+        let by_hand = matches!(&authority, Some(Err(error)) if error.code == Code::ByHand);
         let last_use = match authority {
-            Ok(authority) if !is_own => authority.last_use(&access_key).await.ok().flatten(),
+            Some(Ok(authority)) if !is_own => authority.last_use(&access_key).await.ok().flatten(),
             _ => None,
         };
         Ok(AllLinks {
@@ -156,10 +159,10 @@ impl Lapse {
             access_key,
             shares,
             others,
-            is_own,
+            is_own: is_own && sessions.is_none(),
             last_use,
             by_hand,
-            role: None,
+            role: sessions.as_deref().and_then(role_of_sessions).map(str::to_owned),
         })
     }
 
@@ -172,11 +175,10 @@ impl Lapse {
         consent: &Consent,
     ) -> Result<AllRevoked> {
         let _lock = self.lock_rotation()?;
-        self.finish_open().await?;
-        let profile = self.profile(profile).await?;
+        let profile = self.free_profile(profile).await?;
         let bucket = self.bucket(profile.clone()).await?;
-        if let Some(role) = self.role_of(&bucket).await {
-            return self.end_sessions(&bucket, &role, keep, consent).await;
+        if let Some(sessions) = self.role_of(&profile, bucket.signer()).await? {
+            return self.end_sessions(&bucket, &sessions, keep, consent).await;
         }
         if let Some(role) = &consent.end_sessions_of {
             return Err(Error::new(
@@ -304,82 +306,133 @@ impl Lapse {
         }
     }
 
-    /// Finishes or undoes what was cut off. Gives what was finished. Does nothing while another process is at it.
-    pub async fn finish_revokes(&self) -> Result<Vec<AllRevoked>> {
-        self.finish_moves().await?;
+    /// Finishes or undoes what was cut off. Gives what was finished, and why something wasn't, which holds nothing else
+    /// up. Does nothing while another process is at it.
+    pub async fn finish_revokes(&self) -> Vec<Result<AllRevoked>> {
+        let mut finished = self.finish_plans().await.unwrap_or_else(|error| vec![Err(error)]);
+        finished.extend(self.finish_moves().await.into_iter().map(Err));
+        finished
+    }
+
+    async fn finish_plans(&self) -> Result<Vec<Result<AllRevoked>>> {
+        let mut finished = Vec::new();
         if self.history.open_rotations()?.is_empty() {
-            return Ok(Vec::new());
+            return Ok(finished);
         }
-        match self.lock_rotation() {
-            Ok(_lock) => self.finish_open().await,
-            Err(error) if error.code == Code::Rotating => Ok(Vec::new()),
-            Err(error) => Err(error),
+        let _lock = match self.lock_rotation() {
+            Err(error) if error.code == Code::Rotating => return Ok(finished),
+            lock => lock?,
+        };
+        for plan in self.history.open_rotations()? {
+            finished.extend(Box::pin(self.finish_plan(plan)).await.transpose());
+        }
+        Ok(finished)
+    }
+
+    async fn finish_plan(&self, mut plan: Rotation) -> Result<Option<AllRevoked>> {
+        let Some(profile) = self.profile_of(&plan).await? else {
+            // Whoever removed the profile took its keys along.
+            self.history.set_step(plan.id, Step::Undone)?;
+            return Ok(None);
+        };
+        if plan.role().is_some() {
+            return self.finish_sessions(&profile, &mut plan, None, LATER).await.map(Some);
+        }
+        match plan.step {
+            Step::Planned | Step::Made | Step::Undoing => {
+                self.undo(&profile, &mut plan).await.map(|()| None)
+            }
+            Step::Restoring => self.finish_restore(&profile, &plan).await.map(|()| None),
+            _ => {
+                let new_key = plan.new_key.clone().unwrap_or_default();
+                let new = self.keys(&profile, Some(&new_key)).await?;
+                self.finish(&profile, &mut plan, &new, LATER).await.map(Some)
+            }
         }
     }
 
-    async fn finish_open(&self) -> Result<Vec<AllRevoked>> {
-        let mut finished = Vec::new();
-        for mut plan in self.history.open_rotations()? {
-            let Some(profile) = self.profile_of(&plan).await? else {
-                // Whoever removed the profile took its keys along.
-                self.history.set_step(plan.id, Step::Undone)?;
-                continue;
-            };
-            match plan.step {
-                _ if plan.role().is_some() => {
-                    finished.push(self.finish_sessions(&profile, &mut plan, None, LATER).await?);
-                }
-                Step::Planned | Step::Made | Step::Undoing => {
-                    self.undo(&profile, &mut plan).await?;
-                }
-                _ => {
-                    let new_key = plan.new_key.clone().unwrap_or_default();
-                    let new = self.keys(&profile, Some(&new_key)).await?;
-                    finished.push(self.finish(&profile, &mut plan, &new, LATER).await?);
-                }
+    /// A profile, once no plan about it or its keys is open.
+    async fn free_profile(&self, name: Option<&str>) -> Result<Profile> {
+        let profile = self.profile(name).await?;
+        let keys = profile.access_keys();
+        for plan in self.history.open_rotations()? {
+            let is_its = |key: &str| keys.contains(&key);
+            let concerns = plan.profile == profile.name
+                || is_its(&plan.old_key)
+                || plan.new_key.as_deref().is_some_and(is_its);
+            if concerns {
+                Box::pin(self.finish_plan(plan)).await?;
             }
         }
-        Ok(finished)
+        self.profile(Some(&profile.name)).await
     }
 
     /// Switches the key on again that was switched off last, within [`RESTORABLE`]. Gives which.
     pub async fn restore_key(&self, profile: Option<&str>) -> Result<String> {
         let _lock = self.lock_rotation()?;
-        self.finish_open().await?;
-        let profile = self.profile(profile).await?;
+        let profile = self.free_profile(profile).await?;
         let last = self.history.last_rotation(&profile.name)?.filter(|last| !last.is_own);
         let recent = |last: &Rotation| Timestamp::now().duration_since(last.began_at) < RESTORABLE;
         let Some(last) = last.filter(recent) else {
             return Err(Error::new(
                 Code::NoSuchKey,
                 format!(
-                    "no key of «{}» was switched off in the last 7 days that isn't deleted",
+                    "there is no key of «{}» to switch on again: none was switched off in the last 7 days, or it was deleted since",
                     profile.name
                 ),
-                "Older ones are switched on at the provider's site.",
+                "A key that Lapse made is deleted when it is replaced. Older ones of yours are switched on at the provider's site.",
             ));
         };
-        if !last.by_hand {
-            let new = self.keys(&profile, None).await?;
-            let authority = self.authority(&profile, &new.access_key, Some(&new)).await?;
-            authority.set_active(&last.old_key, true).await?;
+        if last.by_hand {
+            let old = self.keys(&profile, Some(&last.old_key)).await?;
+            let known = self.open_bucket(profile.clone(), old)?.knows_key().await;
+            known.map_err(|error| match error.code {
+                Code::SignIn => Error::new(
+                    Code::ByHand,
+                    format!("{} is off, and only you can switch it on", last.old_key),
+                    "Do that at the provider's site, then say this again: Lapse looks whether it is on.",
+                ),
+                _ => error,
+            })?;
         }
-        let bucket = self.bucket(profile.clone()).await?;
-        self.history.restore_key(last.id, &last.old_key)?;
-        self.history.note(&Revocation {
-            at: bucket.clock().now(),
+        let now = self.clock(&profile)?.now();
+        let mut links = Vec::new();
+        for share in self.history.shares_of_key(&last.old_key, now)? {
+            // What was moved away stays closed.
+            let opens = |link: &&Link| {
+                link.facts.access_key == last.old_key
+                    && link.facts.leads_to(&share.bucket, &share.key)
+            };
+            links.extend(share.links.iter().filter(opens).map(|link| link.row));
+        }
+        // Said before it is done: a link that opens is never called revoked.
+        self.history.begin_restore(last.id, links).await?;
+        crate::point::reach("restore_begun");
+        self.finish_restore(&profile, &last).await?;
+        Ok(last.old_key)
+    }
+
+    async fn finish_restore(&self, profile: &Profile, plan: &Rotation) -> Result<()> {
+        if !plan.by_hand {
+            let new = self.keys(profile, None).await?;
+            let authority = self.authority(profile, &new.access_key, Some(&new)).await?;
+            authority.set_active(&plan.old_key, true).await?;
+        }
+        crate::point::reach("restore_on");
+        let done = Revocation {
+            at: self.clock(profile)?.now(),
             how: "key_restored".to_owned(),
-            profile: profile.name,
+            profile: profile.name.clone(),
             share: None,
             name: None,
             label: None,
-            old_key: Some(last.old_key.clone()),
-            new_key: last.new_key,
+            old_key: Some(plan.old_key.clone()),
+            new_key: plan.new_key.clone(),
             checked: 0,
             refused: 0,
             kept: 0,
-        })?;
-        Ok(last.old_key)
+        };
+        self.history.end(plan.id, Step::Restored, done).await
     }
 
     async fn profile_of(&self, plan: &Rotation) -> Result<Option<Profile>> {
@@ -487,6 +540,7 @@ impl Lapse {
             ));
         }
         authority.delete(unwanted).await?;
+        self.history.end_key(unwanted, Timestamp::now()).await?;
         keys.retain(|key| key.access_key != *unwanted);
         Ok(keys)
     }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::iam::Iam;
-use super::steps::{LONGEST_PAUSE, PAUSE, SPREADING, by};
+use super::steps::{LONGEST_PAUSE, OLD, PAUSE, SPREADING, by};
 use super::{AllRevoked, Consent, LOOK, RotationStep, policy};
-use crate::history::{ROLE, Rotation, Step};
+use crate::history::{Rotation, Step, role_of_sessions};
 use crate::lapse::Lapse;
 use crate::profile::Profile;
 use crate::share::{Link, ShareId};
@@ -16,24 +16,29 @@ use crate::storage::provider::Rotation as Way;
 use crate::storage::{Bucket, Keys, Seen};
 use crate::{Code, Error, Result};
 
+/// Who signs in is asked while a file is shared, which must not wait for a host that isn't there.
+const WHO: Duration = Duration::from_secs(3);
+
 impl Lapse {
-    /// The role by whose sessions a bucket's links are signed, where that is so and its provider tells.
-    pub(super) async fn role_of(&self, bucket: &Bucket) -> Option<String> {
-        let (profile, keys) = (bucket.profile(), bucket.signer());
+    /// The role by whose session a profile signs in with these keys, where that is so and its provider tells.
+    pub(super) async fn role_of(&self, profile: &Profile, keys: &Keys) -> Result<Option<String>> {
         if profile.provider.rotation != Way::Iam || !keys.temporary() {
-            return None;
+            return Ok(None);
         }
-        let clock = self.clock(profile).ok()?;
-        Iam::open(profile, keys.clone(), None, clock).ok()?.role().await.ok().flatten()
+        Iam::open(profile, keys.clone(), None, self.clock(profile)?)?.role().await
+    }
+
+    /// Keys, with the role that they are of where that can be told now.
+    pub(super) async fn with_role(&self, profile: &Profile, keys: Keys) -> Keys {
+        let asked = tokio::time::timeout(WHO, self.role_of(profile, &keys)).await;
+        Keys { role: asked.ok().and_then(Result::ok).flatten(), ..keys }
     }
 
     /// Whether the sessions were ended by which a bucket was opened. While that is being done it is waited for.
     pub(super) async fn is_session_ended(&self, bucket: &Bucket) -> Result<bool> {
-        if !bucket.signer().temporary() {
-            return Ok(false);
-        }
+        let Some(role) = self.session_role(bucket).await else { return Ok(false) };
         loop {
-            match self.history.sessions_ended(&bucket.profile().name)? {
+            match self.history.sessions_ended(role)? {
                 Some((_, true))
                     if self.lock_rotation().is_err_and(|error| error.code == Code::Rotating) =>
                 {
@@ -44,15 +49,23 @@ impl Lapse {
         }
     }
 
+    /// The role by whose session links of a bucket are signed, asked once.
+    pub(super) async fn session_role<'a>(&self, bucket: &'a Bucket) -> Option<&'a String> {
+        let (profile, keys) = (bucket.profile(), bucket.signer());
+        let ask = async || self.with_role(profile, keys.clone()).await.role;
+        bucket.known().role.get_or_init(ask).await.as_ref()
+    }
+
     /// Ends all sessions of the role by which a bucket's links are signed; links of the shares in `keep` are signed again.
     pub(super) async fn end_sessions(
         &self,
         bucket: &Bucket,
-        role: &str,
+        sessions: &str,
         keep: &[ShareId],
         consent: &Consent,
     ) -> Result<AllRevoked> {
         let profile = bucket.profile().clone();
+        let role = role_of_sessions(sessions).unwrap_or_default();
         if consent.end_sessions_of.as_deref() != Some(role) {
             return Err(Error::new(
                 Code::KeyInUse,
@@ -63,10 +76,8 @@ impl Lapse {
             ));
         }
         let now = bucket.clock().now();
-        let lives = |link: &Link| link.temporary && link.is_live(now);
-        let keep = self.may_keep(keep, role, |share| {
-            share.profile == profile.name && share.links.iter().any(lives)
-        })?;
+        let lives = |link: &Link| link.role.as_deref() == Some(sessions) && link.is_live(now);
+        let keep = self.may_keep(keep, role, |share| share.links.iter().any(lives))?;
         // Where the sign-in keeps its session until that ends by itself, Lapse would lock itself out.
         let next = self.keys(&profile, None).await?;
         if !next.temporary() || next.access_key == bucket.signer().access_key {
@@ -82,7 +93,7 @@ impl Lapse {
         let mut plan = Rotation {
             id: 0,
             profile: profile.name.clone(),
-            old_key: format!("{ROLE}{role}"),
+            old_key: sessions.to_owned(),
             new_key: None,
             step: Step::Planned,
             before: Vec::new(),
@@ -94,17 +105,25 @@ impl Lapse {
         };
         plan.id = self.history.plan(&plan)?;
         crate::point::reach("rotate_planned");
-        self.deny(&profile, &mut plan, bucket.signer()).await?;
+        self.deny(&profile, &mut plan, bucket.signer(), true).await?;
         self.finish_sessions(&profile, &mut plan, Some(bucket.signer()), SPREADING).await
     }
 
     /// Lets the role refuse its sessions of before the plan's time. Where that surely wasn't done, the plan is over.
-    async fn deny(&self, profile: &Profile, plan: &mut Rotation, keys: &Keys) -> Result<()> {
+    async fn deny(
+        &self,
+        profile: &Profile,
+        plan: &mut Rotation,
+        keys: &Keys,
+        is_first: bool,
+    ) -> Result<()> {
         let role = plan.role().unwrap_or_default().to_owned();
         let iam = Iam::open(profile, keys.clone(), None, self.clock(profile)?)?;
         let document = policy::deny_sessions_before(plan.began_at);
         if let Err(error) = iam.put_role_policy(&role, &document).await {
-            if error.passes() {
+            // One that is asked again, after a process was killed, may have been let in the first time.
+            let is_young = Timestamp::now().duration_since(plan.began_at) < OLD;
+            if error.passes() || (!is_first && is_young) {
                 return Err(Error::new(
                     Code::NotKnown,
                     format!(
@@ -136,13 +155,14 @@ impl Lapse {
     ) -> Result<AllRevoked> {
         let new = self.new_session(profile, plan).await?;
         if plan.step == Step::Planned {
-            self.deny(profile, plan, &new).await?;
+            self.deny(profile, plan, &new, false).await?;
         }
         let bucket = self.open_bucket(profile.clone(), new.clone())?;
         if plan.step == Step::Made {
             self.switch(&bucket, plan, &new).await?;
         }
         let mut ended = self.old_links(&bucket, plan)?;
+        let nobodys = self.history.links_of_nobody(&profile.name, bucket.clock().now())?;
         if let Some(old) = old {
             // Keys of other sessions aren't kept: what is asked is the same by the last one of then, which the role
             // refuses alike.
@@ -152,10 +172,11 @@ impl Lapse {
                 }
             }
         }
-        let answered = self.ask_all_until_refused(&bucket, ended, old, &new, patience).await?;
+        let mut answered = self.ask_all_until_refused(&bucket, ended, old, &new, patience).await?;
+        answered.unasked += nobodys;
         self.keep_clock(&bucket)?;
         crate::point::reach("rotate_asked");
-        self.sum_up(&bucket, plan, &new, &answered, true)
+        self.sum_up(&bucket, plan, &new, &answered, true).await
     }
 
     /// A session that was issued since the plan's time, once the storage lets it do what the one of before could.
@@ -168,11 +189,12 @@ impl Lapse {
                 tokio::time::sleep(LOOK).await;
             }
             let keys = self.keys(profile, None).await?;
+            let keys = self.with_role(profile, keys).await;
             let bucket = self.open_bucket(profile.clone(), keys.clone())?;
             let now = bucket.clock().now();
             let mut refused = false;
-            for one in self.history.shares_of_sessions(&profile.name, now)?.iter().take(5) {
-                let lives = |link: &&Link| link.temporary && link.facts.ends_at() > now;
+            for one in self.history.shares_of_plan(plan, now)?.iter().take(5) {
+                let lives = |link: &&Link| plan.signed(link) && link.facts.ends_at() > now;
                 let Some(link) = one.links.iter().rfind(lives) else { continue };
                 match bucket.ask(&by(&link.facts, &keys), &keys, one.size).await? {
                     Seen::Works => return Ok(keys),

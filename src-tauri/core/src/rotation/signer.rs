@@ -4,6 +4,7 @@ use super::authority::Authority as _;
 use super::garage::Garage;
 use super::iam::Iam;
 use super::policy;
+use super::steps::RotationStep;
 use crate::keychain::Sensitive;
 use crate::lapse::Lapse;
 use crate::profile::{Endpoint, Profile, Signer, check_access_key, is_this_computer};
@@ -41,10 +42,14 @@ impl Lapse {
                 "Rotate it with `lapse revoke --all`.",
             ));
         }
+        let mut lost = None;
         if let Some(signer) = &profile.signer {
             match self.keys(&profile, Some(&signer.access_key)).await {
                 // One whose secret is lost is no use.
-                Err(error) if error.code == Code::LinkNotKept => profile.signer = None,
+                Err(error) if error.code == Code::LinkNotKept => {
+                    lost = Some(signer.access_key.clone());
+                    profile.signer = None;
+                }
                 Err(error) => return Err(error),
                 Ok(_) => {
                     return Err(Error::new(
@@ -74,7 +79,7 @@ impl Lapse {
         let mut letters = random_step();
         letters.truncate(LETTERS);
         let user = format!("lapse-signer-{letters}");
-        match admin {
+        let signer = match admin {
             Admin::Keys(admin) => {
                 check_access_key(&admin.access_key)?;
                 let kms_key = bucket.kms_key().await;
@@ -115,7 +120,12 @@ impl Lapse {
                 })
                 .await
             }
+        }?;
+        // Its links live on: whether they should is the person's to say.
+        if let Some(lost) = lost {
+            self.stepped(&RotationStep::Left { access_keys: vec![lost] });
         }
+        Ok(signer)
     }
 
     /// Keeps the secrets and names the signer in the settings; where that can't be, what was made is taken away.

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::authority::{Authority, KnownKey};
 use crate::event::Event;
-use crate::history::{ROLE, Revocation, Rotation, Step};
+use crate::history::{Revocation, Rotation, Step, role_of_sessions};
 use crate::lapse::Lapse;
 use crate::profile::Profile;
 use crate::share::{Link, Share, ShareId, Shared, allowed};
@@ -31,7 +31,7 @@ const AT_ONCE: usize = 48;
 /// How far a server's date of a new key may be from ours.
 const ABOUT: SignedDuration = SignedDuration::from_mins(2);
 /// A plan whose links can't be asked isn't kept open for ever.
-const OLD: SignedDuration = SignedDuration::from_hours(1);
+pub(super) const OLD: SignedDuration = SignedDuration::from_hours(1);
 
 /// What a rotation has just done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +76,8 @@ pub enum RotationStep {
     },
     /// The old key is deleted.
     Deleted,
-    /// The person may have made these keys meanwhile, or one was made for a rotation that was cut off.
+    /// Keys that Lapse doesn't use: the person may have made them, one was made for a rotation that was cut off, or the
+    /// secret of a signer was lost.
     Left {
         /// Their ids.
         access_keys: Vec<String>,
@@ -88,7 +89,7 @@ pub enum RotationStep {
 pub struct AllRevoked {
     /// The profile.
     pub profile: String,
-    /// The key that was switched off, or `role/NAME` where the sessions of that role were ended.
+    /// The key that was switched off; where the sessions of a role were ended `arn:aws:sts::ACCOUNT:assumed-role/NAME`.
     pub old_key: String,
     /// The key that signs now.
     pub new_key: String,
@@ -109,7 +110,7 @@ pub struct AllRevoked {
 impl AllRevoked {
     /// The role whose sessions were ended, where it was no key that was switched off.
     pub fn role(&self) -> Option<&str> {
-        self.old_key.strip_prefix(ROLE)
+        role_of_sessions(&self.old_key)
     }
 }
 
@@ -364,7 +365,7 @@ impl Lapse {
             self.stepped(&RotationStep::Deleted);
         }
         let is_over = answered.all || Timestamp::now().duration_since(plan.began_at) > OLD;
-        self.sum_up(&bucket, plan, new, &answered, is_over)
+        self.sum_up(&bucket, plan, new, &answered, is_over).await
     }
 
     /// Lets what is new sign from now on, and signs what is kept by it.
@@ -386,7 +387,7 @@ impl Lapse {
     }
 
     /// What a plan came to, written down for good where it is over.
-    pub(super) fn sum_up(
+    pub(super) async fn sum_up(
         &self,
         bucket: &Bucket,
         plan: &mut Rotation,
@@ -397,10 +398,8 @@ impl Lapse {
         let &Answered { checked, refused, unasked, all } = answered;
         let kept = self.kept(bucket, plan, new)?;
         if is_over {
-            self.history.set_step(plan.id, Step::Done)?;
-            plan.step = Step::Done;
             let how = if plan.role().is_some() { "sessions_ended" } else { "key_rotated" };
-            self.history.note(&Revocation {
+            let done = Revocation {
                 at: bucket.clock().now(),
                 how: how.to_owned(),
                 profile: plan.profile.clone(),
@@ -412,7 +411,9 @@ impl Lapse {
                 checked: checked as u64,
                 refused: refused as u64,
                 kept: kept.len() as u64,
-            })?;
+            };
+            self.history.end(plan.id, Step::Done, done).await?;
+            plan.step = Step::Done;
         }
         Ok(AllRevoked {
             profile: plan.profile.clone(),
@@ -448,7 +449,8 @@ impl Lapse {
             let mut link = link.clone();
             link.facts.access_key.clone_from(&new.access_key);
             (link.facts.signed_at, link.facts.seconds) = (now, seconds);
-            (link.row, link.checked, link.temporary) = (0, None, new.temporary());
+            (link.row, link.checked) = (0, None);
+            (link.temporary, link.role) = (new.temporary(), new.role.clone());
             link.limited_by = limited_by.or(link.limited_by);
             links.push((share.id, link));
         }
@@ -548,10 +550,15 @@ impl Lapse {
         };
         let mut asked = Vec::new();
         for share in self.history.shares_of_plan(plan, now)? {
-            let Share { id, size, links, .. } = share;
+            let Share { id, size, links, bucket, key, .. } = share;
             let is_kept = keep.contains(&id);
-            for link in links.into_iter().filter(ends) {
-                asked.push(Asked { share: id.clone(), link, size, is_kept, seen: None });
+            // What leads to where the object was before it was moved away had its proof then.
+            let leads = |link: &Link| link.facts.leads_to(&bucket, &key);
+            for link in links.into_iter().filter(|link| ends(link) && leads(link)) {
+                // What was seen since it was taken back needn't be seen again.
+                let seen = link.revoked_at.and_then(|at| link.seen_since(at));
+                let seen = seen.filter(|seen| seen.is_refusal());
+                asked.push(Asked { share: id.clone(), link, size, is_kept, seen });
             }
         }
         Ok(asked)
@@ -591,8 +598,8 @@ fn by_id(shares: Vec<Share>) -> HashMap<ShareId, Share> {
     shares.into_iter().map(|share| (share.id.clone(), share)).collect()
 }
 
-/// The same link by other keys, from now on for a minute: for ourselves.
-pub(super) fn by(facts: &LinkFacts, keys: &Keys) -> LinkFacts {
+/// The same link by other keys, up to the same end: for ourselves.
+pub(crate) fn by(facts: &LinkFacts, keys: &Keys) -> LinkFacts {
     let signed_at = facts.signed_at.max(facts.ends_at() - SignedDuration::from_secs(604_800));
     LinkFacts { access_key: keys.access_key.clone(), signed_at, ..facts.clone() }
 }

@@ -134,16 +134,15 @@ impl Lapse {
 
     /// Takes every share that has ended or was revoked off the list, and gives which. They are still known by their
     /// ids. One that failed stays: its file wasn't shared yet.
-    pub fn hide_ended(&self) -> Result<Vec<ShareId>> {
-        let mut hidden = Vec::new();
-        for known in self.list()? {
-            if matches!(known.state, State::Expired | State::Revoked(_)) {
-                self.history.set_hidden(&known.share.id, Timestamp::now())?;
-                self.changed(&known.share.id);
-                hidden.push(known.share.id);
-            }
+    pub async fn hide_ended(&self) -> Result<Vec<ShareId>> {
+        let mut ended = self.list()?;
+        ended.retain(|known| matches!(known.state, State::Expired | State::Revoked(_)));
+        let ended: Vec<_> = ended.into_iter().map(|known| known.share.id).collect();
+        self.history.set_all_hidden(ended.clone(), Timestamp::now()).await?;
+        for id in &ended {
+            self.changed(id);
         }
-        Ok(hidden)
+        Ok(ended)
     }
 
     /// Takes one share off the list. It is still known by its id.
@@ -160,7 +159,7 @@ impl Lapse {
     }
 
     /// The time of a share's server, as far as it is known.
-    pub(super) fn now_of(&self, share: &Share) -> Result<Timestamp> {
+    pub(crate) fn now_of(&self, share: &Share) -> Result<Timestamp> {
         Ok(Timestamp::now() + self.ahead_of(share)?)
     }
 

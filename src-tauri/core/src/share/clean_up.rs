@@ -6,7 +6,8 @@ use jiff::SignedDuration;
 use super::folder::Folder;
 use super::{OpenFile, Origin, Share};
 use crate::lapse::Lapse;
-use crate::profile::CleanUp;
+use crate::profile::{CleanUp, Profile};
+use crate::rotation::RESTORABLE;
 use crate::{Code, Result};
 
 /// More than one share adds, and few enough that nobody waits for them.
@@ -24,6 +25,7 @@ impl Lapse {
     async fn try_clean_up(&self, profile: Option<&str>) -> Result<()> {
         let profile = self.profile(profile).await?;
         self.clean_given_up(&profile.name).await?;
+        self.forget_old_keys(&profile).await?;
         let CleanUp::Days(days) = profile.clean_up else { return Ok(()) };
         let kept_for = SignedDuration::from_hours(24 * i64::from(days));
         let now = self.clock(&profile)?.now();
@@ -62,6 +64,19 @@ impl Lapse {
 }
 
 impl Lapse {
+    /// Deletes the secrets of keys that were switched off for good, once no link by them is left to be asked about.
+    async fn forget_old_keys(&self, profile: &Profile) -> Result<()> {
+        if profile.is_local() {
+            return Ok(());
+        }
+        let now = self.clock(profile)?.now();
+        for (plan, access_key) in self.history.over_keys(&profile.name, now, now - RESTORABLE)? {
+            self.forget_key(profile, &access_key, None).await?;
+            self.history.set_forgotten(plan)?;
+        }
+        Ok(())
+    }
+
     async fn clean_given_up(&self, profile: &str) -> Result<()> {
         let mut given_up = self.unfinished()?;
         given_up.retain(|upload| !upload.can_go_on && upload.share.profile == profile);

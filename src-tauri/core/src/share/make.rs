@@ -9,10 +9,10 @@ use super::folder::Folder;
 use super::source::quoted;
 use super::upload::{Input, Owned};
 use super::{
-    Expiry, Link, OpenFile, Origin, Reach, Share, ShareId, Source, State, UnderWay, content_type,
-    disposition, object_key,
+    Expiry, Fingerprint, Link, OpenFile, Origin, Reach, Share, ShareId, Source, State, UnderWay,
+    content_type, disposition, object_key,
 };
-use crate::history::UploadRow;
+use crate::history::{Place, UploadRow};
 use crate::keychain::Sensitive;
 use crate::lapse::Lapse;
 use crate::profile::Profile;
@@ -45,17 +45,41 @@ pub(super) enum Found {
 
 impl Found {
     pub(super) async fn at(path: &Path) -> Result<Self> {
-        if !path.is_dir() {
-            return OpenFile::open(path).map(Self::File);
+        Self::open(path, OpenFile::open).await
+    }
+
+    /// A watched file, if it still is as it was seen.
+    pub(super) async fn directly(path: &Path, seen: Fingerprint) -> Result<Self> {
+        match Self::open(path, OpenFile::open_directly).await? {
+            Self::File(file) if file.fingerprint != seen => Err(file.changed()),
+            Self::Folder(folder) => Err(not_there(&folder.path)),
+            file @ Self::File(_) => Ok(file),
         }
+    }
+
+    async fn open(
+        path: &Path,
+        open: impl FnOnce(&Path) -> Result<OpenFile> + Send + 'static,
+    ) -> Result<Self> {
         let path = path.to_owned();
-        // A large folder takes a while to be looked through.
-        let looking = tokio::task::spawn_blocking(move || Folder::open(&path).map(Self::Folder));
+        // A large folder takes a while to be looked through, and a disk may take a while to answer.
+        let looking = tokio::task::spawn_blocking(move || {
+            if path.is_dir() {
+                Folder::open(&path).map(Self::Folder)
+            } else {
+                open(&path).map(Self::File)
+            }
+        });
         looking.await.unwrap_or_else(|error| {
-            let what = "the folder can't be read";
+            let what = "it can't be read";
             Err(Error::new(Code::FileUnreadable, what, "Try again.").caused_by(error))
         })
     }
+}
+
+fn renamed(share: &Share) -> Error {
+    let what = format!("«{}» got another name just now", share.name);
+    Error::new(Code::FileChanged, what, "It is shared by that.")
 }
 
 pub(super) fn not_there(path: &Path) -> Error {
@@ -87,7 +111,7 @@ impl Lapse {
 
     /// The same with an id of the caller's choice, by which the upload can be paused or canceled meanwhile.
     pub async fn share_as(&self, id: ShareId, request: Request) -> Result<Shared> {
-        self.share_if(id, request, |_| Ok(())).await
+        Box::pin(self.share_if(id, request, None, |_| Ok(()))).await
     }
 
     /// Shares once more what a share was made from, for when that has ended: with the same name, by the same
@@ -131,7 +155,24 @@ impl Lapse {
             }
             _ => Ok(()),
         };
-        self.share_if(ShareId::random(), request, is_same).await
+        Box::pin(self.share_if(ShareId::random(), request, None, is_same)).await
+    }
+
+    /// Shares a file of a watched folder, if it still is as it was seen.
+    pub(crate) async fn share_watched(
+        &self,
+        id: ShareId,
+        request: Request,
+        folder: &str,
+        place: &Place,
+        seen: Fingerprint,
+    ) -> Result<Shared> {
+        let is_same = |found: &Found| match found {
+            Found::File(file) if file.fingerprint == seen => Ok(()),
+            Found::File(file) => Err(file.changed()),
+            Found::Folder(folder) => Err(not_there(&folder.path)),
+        };
+        Box::pin(self.share_if(id, request, Some((folder, place)), is_same)).await
     }
 
     /// The same, if `may` has nothing against the file once it is open.
@@ -139,6 +180,7 @@ impl Lapse {
         &self,
         id: ShareId,
         request: Request,
+        watched: Option<(&str, &Place)>,
         may: impl FnOnce(&Found) -> Result<()>,
     ) -> Result<Shared> {
         if self.is_interrupted() {
@@ -153,6 +195,9 @@ impl Lapse {
         };
         // A file that can't be read is told before anything is started or asked.
         let file = match &request.source {
+            Source::File(path) if watched.is_some() => {
+                Some(Found::open(path, OpenFile::open_directly).await?)
+            }
             Source::File(path) => Some(Found::at(path).await?),
             Source::Stdin | Source::Bytes { .. } | Source::Object { .. } => None,
         };
@@ -171,6 +216,7 @@ impl Lapse {
         let headers = self.headers(&id, &name, request.inline);
         let mut share = draft(id, &bucket, &request.source, file.as_ref(), name);
         share.label = label;
+        share.folder = watched.map(|(folder, _)| folder.to_owned());
 
         if let Source::Object { .. } = &request.source {
             let object = bucket.head(&share.key).await?;
@@ -197,7 +243,10 @@ impl Lapse {
             owner: None,
         };
         // Intent first, then the bytes: a crash between leaves a row that says so.
-        let lock = self.history.intend(&share, &upload).await?;
+        let place = watched.map(|(_, place)| place);
+        let Some(lock) = self.history.intend(&share, &upload, place).await? else {
+            return Err(renamed(&share));
+        };
         // Large: on the heap.
         Box::pin(self.send(bucket, Owned { share, upload, lock, resumed: false }, input)).await
     }
@@ -291,6 +340,7 @@ impl Lapse {
             facts: LinkFacts::new(bucket.profile(), &share.key, access_key, now, seconds),
             limited_by,
             temporary: signer.temporary(),
+            role: signer.role.clone(),
             checked: None,
             revoked_at: None,
         })
@@ -316,7 +366,11 @@ impl Lapse {
         let (share, state, bucket) = self.alive(id).await?;
         let link = share.live_link(bucket.clock().now()).cloned();
         let link = link.ok_or_else(|| not_active(&share, &state))?;
-        let keys = self.keys(bucket.profile(), Some(&link.facts.access_key)).await?;
+        let access_key = &link.facts.access_key;
+        let keys = match bucket.keys_named(access_key) {
+            Some(keys) => keys.clone(),
+            None => self.keys(bucket.profile(), Some(access_key)).await?,
+        };
         let url = link.facts.presign(&keys)?;
         self.tell_reach(&bucket, &share, &link);
         Ok(Shared { share, state, link, url })
@@ -357,7 +411,9 @@ impl Lapse {
         if share.revoked_at.is_some() || !state.is_alive() {
             return Err(not_active(&share, &state));
         }
-        let bucket = self.bucket_of(&share).await?;
+        let profile = self.profile(Some(&share.profile)).await?.in_bucket(&share.bucket)?;
+        // Links of thousands may be wanted one after the other.
+        let bucket = self.bucket_for_upload(profile).await?;
         Ok((share, state, bucket))
     }
 }
@@ -397,6 +453,7 @@ fn draft(
         etag: None,
         origin,
         label: None,
+        folder: None,
         created_at: bucket.clock().second(),
         failed: None,
         revoked_at: None,

@@ -25,12 +25,12 @@ pub use ask::Known;
 pub use expiry::Expiry;
 pub(crate) use make::allowed;
 pub use make::{Request, Shared};
-pub(crate) use name::{content_type, disposition, object_key};
+pub(crate) use name::{content_type, disposition, label, object_key};
 pub use reach::Reach;
 pub(crate) use revoke::Move;
 pub use revoke::{File, Revoked};
 pub use source::Source;
-pub(crate) use source::{Fingerprint, OpenFile, Origin};
+pub(crate) use source::{Fingerprint, OpenFile, Origin, open_directly};
 pub(crate) use state::UnderWay;
 pub use state::{Link, State, Unreachable};
 pub use upload::Unfinished;
@@ -101,7 +101,7 @@ impl Serialize for ShareId {
 pub(crate) fn no_such_share(id: &str) -> Error {
     Error::new(
         Code::NoSuchShare,
-        format!("there is no share «{}»", id.escape_debug()),
+        format!("there is no share «{}»", id.chars().take(40).collect::<String>().escape_debug()),
         "See them with `lapse list`.",
     )
 }
@@ -133,6 +133,8 @@ pub struct Share {
     pub(crate) origin: Origin,
     /// What the person groups it by.
     pub label: Option<String>,
+    /// The watched folder that it came from.
+    pub folder: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Why the upload didn't end well.
@@ -226,6 +228,7 @@ mod tests {
             facts: LinkFacts::new(&profile, "k", "A", now + (hours - 1).hours(), 3600),
             limited_by: None,
             temporary: false,
+            role: None,
             checked: seen.map(|seen| (now, seen)),
             revoked_at: None,
         };
@@ -239,6 +242,7 @@ mod tests {
             etag: Some("e".into()),
             origin: Origin::Stdin,
             label: None,
+            folder: None,
             created_at: now,
             failed: None,
             revoked_at: None,

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
@@ -20,6 +21,8 @@ const AT_ONCE: usize = 16;
 const SPREADING: u32 = 10;
 /// Between two looks at such a link.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long the storage may take to delete an object.
+const ANSWER: Duration = Duration::from_secs(20);
 
 /// What becomes of the file when its links are taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,11 +49,11 @@ pub struct Revoked {
     pub keeps_versions: bool,
 }
 
-/// An object on its way to another key.
+/// An object on its way to another key, or to be deleted.
 #[derive(Debug)]
 pub(crate) struct Move {
     pub(crate) share: ShareId,
-    /// The new key until the copy is there, then the old one.
+    /// The new key until the copy is there, then the old one. The share's own where it is to be deleted.
     pub(crate) key: String,
     pub(crate) is_copied: bool,
 }
@@ -85,7 +88,7 @@ fn is_at(_file: &std::fs::File, path: &std::path::Path) -> bool {
 fn is_moving(id: &ShareId) -> Error {
     Error::new(
         Code::NotActive,
-        format!("the file of {id} is being moved already"),
+        format!("{id} is being revoked already"),
         "Wait until that is done; `lapse list` shows it.",
     )
 }
@@ -96,10 +99,7 @@ impl Lapse {
         let share = self.find(id)?;
         may_be_revoked(&share)?;
         // Of two that move one object the second would delete what the first made.
-        let _moving = match file {
-            File::Deleted => None,
-            File::Kept => Some(self.lock_move(&share.id)?.ok_or_else(|| is_moving(&share.id))?),
-        };
+        let _moving = self.lock_move(&share.id)?.ok_or_else(|| is_moving(&share.id))?;
         self.revoke_held(&share.id, file).await
     }
 
@@ -111,15 +111,7 @@ impl Lapse {
         let mut keeps_versions = false;
         let how = match file {
             File::Deleted => {
-                let mut deleted = bucket.delete(&share.key).await;
-                if matches!(&deleted, Err(error) if error.code == Code::DiskFull) {
-                    // The local store gives up what it keeps for that when it first meets a full disk.
-                    deleted = bucket.delete(&share.key).await;
-                }
-                keeps_versions = deleted?;
-                let at = bucket.clock().second();
-                self.history.set_revoked(&share.id, at)?;
-                share.revoked_at = Some(at);
+                keeps_versions = self.delete_for_good(&bucket, &mut share).await?;
                 "deleted"
             }
             File::Kept => {
@@ -131,15 +123,18 @@ impl Lapse {
         let (mut checked, mut refused) = (0, 0);
         for number in 0..share.links.len() {
             // The object is gone from there: what goes wrong now makes the rest unknown, not the revoke undone.
-            let seen = self
+            let mut seen = self
                 .ask_until_refused(&bucket, &mut share, number)
                 .await
                 .unwrap_or(Some(Seen::NotKnown));
+            if seen.is_none() && share.links[number].facts.ends_at() > bucket.clock().now() {
+                seen = self.ask_for_gone(&bucket, &mut share, number).await.ok();
+            }
             checked += usize::from(seen.is_some());
             refused += usize::from(seen.is_some_and(Seen::is_refusal));
         }
         self.keep_clock(&bucket)?;
-        self.history.note(&Revocation {
+        let done = Revocation {
             at: bucket.clock().second(),
             how: how.to_owned(),
             profile: share.profile.clone(),
@@ -151,7 +146,8 @@ impl Lapse {
             checked: checked as u64,
             refused: refused as u64,
             kept: 0,
-        })?;
+        };
+        self.history.note(done).await?;
         self.changed(&share.id);
         let state = share.state(bucket.clock().now());
         Ok(Revoked { id: share.id, state, checked, refused, keeps_versions })
@@ -168,7 +164,7 @@ impl Lapse {
             return Err(Error::new(
                 Code::NoSuchShare,
                 format!("no share has the label «{}»", label.escape_debug()),
-                "See labels with `lapse list`.",
+                "See labels with `lapse list --json`.",
             ));
         }
         shares.retain(|share| share.revoked_at.is_none() && may_be_revoked(share).is_ok());
@@ -209,6 +205,8 @@ impl Lapse {
             Some(Move { key, is_copied: true, .. }) => key,
             begun => {
                 let new = if let Some(Move { key, .. }) = begun {
+                    // The parts of a copy that was cut off.
+                    bucket.abort_unheard(&key).await?;
                     key
                 } else {
                     let new = object_key(&bucket.profile().prefix, &share.name);
@@ -248,16 +246,102 @@ impl Lapse {
         Ok(keeps_versions)
     }
 
-    /// Finishes what was cut off while objects were moved away.
-    pub(crate) async fn finish_moves(&self) -> Result<()> {
-        for Move { share, .. } in self.history.moves()? {
-            let Some(_moving) = self.lock_move(&share)? else { continue };
-            // It may have been done since.
-            if self.history.moving(&share)?.is_some() {
-                Box::pin(self.revoke_held(&share, File::Kept)).await?;
+    /// Deletes a share's object. Written down before: a crash, or an answer that is lost, leaves it to be done again.
+    /// Gives whether the bucket keeps it as an old version.
+    async fn delete_for_good(&self, bucket: &Bucket, share: &mut Share) -> Result<bool> {
+        let in_time = async |asked: BoxFuture<'_, Result<bool>>| {
+            tokio::time::timeout(ANSWER, asked).await.unwrap_or_else(|_| {
+                Err(Error::new(
+                    Code::Unreachable,
+                    format!("{} doesn't answer", bucket.profile().endpoint.authority),
+                    "Check the network, then try again.",
+                )
+                .passing(true))
+            })
+        };
+        // Where nothing answers nothing is begun.
+        match in_time(Box::pin(async { bucket.head(&share.key).await.map(|_| true) })).await {
+            Err(error) if error.passes() => return Err(error),
+            _ => {}
+        }
+        let before = share.revoked_at;
+        let at = before.unwrap_or_else(|| bucket.clock().second());
+        match self.history.begin_delete(share, at).await {
+            // What ends the link makes room, too.
+            Err(error) if error.code == Code::DiskFull => {}
+            begun => begun?,
+        }
+        crate::point::reach("delete_begun");
+        let mut deleted = in_time(Box::pin(bucket.delete(&share.key))).await;
+        if matches!(&deleted, Err(error) if error.code == Code::DiskFull) {
+            // The local store gives up what it keeps for that when it first meets a full disk.
+            deleted = in_time(Box::pin(bucket.delete(&share.key))).await;
+        }
+        match deleted {
+            Err(error) if error.passes() => Err(Error::new(
+                error.code,
+                format!("it isn't known whether «{}» is deleted: {}", share.name, error.message),
+                "Lapse finishes it at its next start; its link may open until then.",
+            )),
+            Err(error) => {
+                self.history.end_delete(&share.id, before).await?;
+                Err(error)
+            }
+            Ok(keeps_versions) => {
+                crate::point::reach("delete_done");
+                share.revoked_at = Some(at);
+                self.history.end_delete(&share.id, share.revoked_at).await?;
+                Ok(keeps_versions)
             }
         }
-        Ok(())
+    }
+
+    /// The key of a link isn't kept: asks with the same link by the key of now whether its object is gone, which ends
+    /// both. Anything else proves nothing.
+    async fn ask_for_gone(
+        &self,
+        bucket: &Bucket,
+        share: &mut Share,
+        number: usize,
+    ) -> Result<Seen> {
+        let keys = bucket.signer();
+        let link = &mut share.links[number];
+        let by_now = crate::rotation::by(&link.facts, keys);
+        // A local store with another port is another store.
+        let port = |host: &str| host.rsplit_once(':').map(|(_, port)| port.to_owned());
+        let profile = bucket.profile();
+        let is_there =
+            !profile.is_local() || port(&link.facts.host) == port(&profile.endpoint.authority);
+        let seen = match bucket.ask(&by_now, keys, share.size).await? {
+            Seen::Gone if is_there => Seen::Gone,
+            _ => Seen::NotKnown,
+        };
+        let at = bucket.clock().second();
+        link.checked = Some((at, seen));
+        self.history.set_seen(link.row, at, seen)?;
+        Ok(seen)
+    }
+
+    /// Finishes what was cut off while objects were moved away. Gives why some couldn't be.
+    pub(crate) async fn finish_moves(&self) -> Vec<Error> {
+        let moves = match self.history.moves() {
+            Ok(moves) => moves,
+            Err(error) => return vec![error],
+        };
+        let mut failures = Vec::new();
+        for Move { share, .. } in moves {
+            failures.extend(Box::pin(self.finish_move(&share)).await.err());
+        }
+        failures
+    }
+
+    async fn finish_move(&self, id: &ShareId) -> Result<()> {
+        let Some(_moving) = self.lock_move(id)? else { return Ok(()) };
+        // It may have been done since.
+        let Some(begun) = self.history.moving(id)? else { return Ok(()) };
+        let is_delete = begun.is_copied && begun.key == self.find(id)?.key;
+        let file = if is_delete { File::Deleted } else { File::Kept };
+        self.revoke_held(id, file).await.map(drop)
     }
 
     /// Holds the move of a share's object; nothing where that is held already, here or elsewhere.

@@ -116,6 +116,15 @@ pub(crate) struct OpenFile {
 
 impl OpenFile {
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        Self::open_by(path, |path| File::open(path))
+    }
+
+    /// The same, where no link may lead to it.
+    pub(crate) fn open_directly(path: &Path) -> Result<Self> {
+        Self::open_by(path, open_directly)
+    }
+
+    fn open_by(path: &Path, open: impl FnOnce(&Path) -> std::io::Result<File>) -> Result<Self> {
         let unreadable = |error| unreadable(path, error);
         // Looked at before it is opened: opening a pipe or a device could wait for ever.
         let metadata = std::fs::metadata(path).map_err(unreadable)?;
@@ -126,7 +135,7 @@ impl OpenFile {
                 "To share what a program prints, use: … | lapse share - --name NAME",
             ));
         }
-        let file = File::open(path).map_err(unreadable)?;
+        let file = open(path).map_err(unreadable)?;
         let fingerprint = Fingerprint::of(&file.metadata().map_err(unreadable)?);
         if fingerprint.size == 0 && read_one(&file).map_err(unreadable)? > 0 {
             return Err(Error::new(
@@ -143,11 +152,16 @@ impl OpenFile {
     }
 
     /// Fails if the file is seen to have changed since it was opened, here or under its name.
-    pub(crate) fn check_unchanged(&self) -> Result<()> {
-        let now = self.file.metadata().map(|metadata| Fingerprint::of(&metadata));
-        let named = std::fs::metadata(&self.path).map(|metadata| Fingerprint::of(&metadata));
-        match (now, named) {
-            (Ok(now), Ok(named)) if now == self.fingerprint && named == self.fingerprint => Ok(()),
+    pub(crate) async fn check_unchanged(&self) -> Result<()> {
+        let (file, path) = (self.file.try_clone(), self.path.clone());
+        // A disk may take a while to answer.
+        let looking = tokio::task::spawn_blocking(move || {
+            let fingerprint = |found: Metadata| Fingerprint::of(&found);
+            let now = file.and_then(|file| file.metadata()).map(fingerprint).ok();
+            (now, std::fs::metadata(path).map(fingerprint).ok())
+        });
+        match looking.await {
+            Ok((now, named)) if now == Some(self.fingerprint) && named == now => Ok(()),
             _ => Err(self.changed()),
         }
     }
@@ -167,6 +181,32 @@ impl OpenFile {
             format!("{} changed while it was read, so it wasn't shared", quoted(&self.path)),
             "Wait until whatever writes it has finished, then share it again.",
         )
+    }
+}
+
+/// Opens a file that lies where its path says: not behind a link, also not one that was put there this moment.
+#[cfg(target_os = "linux")]
+pub(crate) fn open_directly(path: &Path) -> std::io::Result<File> {
+    use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+    use rustix::io::Errno;
+    // A pipe isn't waited for.
+    let how = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = match openat2(CWD, path, how, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        // An older system has no such call, or forbids it.
+        Err(Errno::NOSYS | Errno::PERM) => return open_if_direct(path),
+        opened => File::from(opened?),
+    };
+    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::ErrorKind::InvalidInput.into()) }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) use open_if_direct as open_directly;
+
+fn open_if_direct(path: &Path) -> std::io::Result<File> {
+    if path.symlink_metadata()?.is_file() && path.canonicalize()? == path {
+        File::open(path)
+    } else {
+        Err(std::io::ErrorKind::InvalidInput.into())
     }
 }
 
@@ -194,4 +234,33 @@ fn read_one(mut file: &File) -> std::io::Result<usize> {
 /// A path on one line, whatever is in it.
 pub(super) fn quoted(path: &Path) -> String {
     format!("«{}»", path.to_string_lossy().escape_debug())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn behind_a_link_nothing_is_opened_directly_and_a_pipe_is_not_waited_for() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let root = dir.path().canonicalize().expect("its path");
+        std::fs::create_dir(root.join("real")).expect("a folder");
+        std::fs::write(root.join("real/file"), "text").expect("a file");
+        symlink("real", root.join("link")).expect("a link");
+        symlink("real/file", root.join("name")).expect("a link");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            root.join("pipe"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .expect("a pipe");
+        assert!(open_directly(&root.join("real/file")).is_ok());
+        for name in ["link/file", "name", "pipe", "real", "nothing"] {
+            assert!(open_directly(&root.join(name)).is_err(), "{name}");
+        }
+    }
 }

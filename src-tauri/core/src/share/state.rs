@@ -18,6 +18,8 @@ pub struct Link {
     pub limited_by: Option<Code>,
     /// Whether the keys that signed it were temporary.
     pub temporary: bool,
+    /// The role by whose session, where that is known.
+    pub(crate) role: Option<String>,
     /// When the storage was last asked about it, and what it said.
     pub checked: Option<(Timestamp, Seen)>,
     /// When it was taken back alone: its key was switched off, or its object moved away.
@@ -31,7 +33,7 @@ impl Link {
     }
 
     /// What was seen of it since `at`.
-    fn seen_since(&self, at: Timestamp) -> Option<Seen> {
+    pub(crate) fn seen_since(&self, at: Timestamp) -> Option<Seen> {
         self.checked.filter(|(when, _)| *when >= at).map(|(_, seen)| seen)
     }
 }

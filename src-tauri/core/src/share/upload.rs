@@ -387,6 +387,10 @@ impl Lapse {
         let Owned { share, upload, .. } = owned;
         let id = share.id.clone();
         let found = match &share.origin {
+            // A watched file that changed has to settle again, and lies behind no link.
+            Origin::File { path, fingerprint } if share.folder.is_some() => {
+                Found::directly(path, *fingerprint).await?
+            }
             Origin::File { path, .. } | Origin::Folder { path, .. } => Found::at(path).await?,
             Origin::Stdin | Origin::Object => {
                 return Err(Error::new(
@@ -467,7 +471,7 @@ impl Lapse {
     }
 
     /// Takes away what is left of an upload that nobody sends.
-    pub(super) async fn clean_upload(&self, id: &ShareId) -> Result<bool> {
+    pub(crate) async fn clean_upload(&self, id: &ShareId) -> Result<bool> {
         let Some(lock) = self.history.own(id).await? else { return Ok(false) };
         let cleaned = async {
             let Some(upload) = self.history.upload(id)? else { return Ok(false) };

@@ -167,6 +167,8 @@ impl Lapse {
     /// more. Returns once that is done; what couldn't be taken away stays in the bucket, where no link reaches it.
     pub async fn cancel(&self, id: &ShareId) -> Result<()> {
         let (id, is_under_way) = self.say(id, Some(Said::Cancel))?;
+        // A watched file isn't shared again until it changes.
+        self.history.watched().leave(&id)?;
         if let Some(upload) = self.uploads.running(&id) {
             upload.closed().await;
             return Ok(());
@@ -189,6 +191,16 @@ impl Lapse {
         self.history.set_hidden(&id, jiff::Timestamp::now())?;
         self.changed(&id);
         self.clean_upload(&id).await.map(drop)
+    }
+
+    /// Ends the upload of a share, or its links where it is there already.
+    pub async fn take_back(&self, id: &ShareId) -> Result<()> {
+        match self.cancel(id).await {
+            Err(error) if error.code == Code::NotUploading => {
+                self.revoke(id, super::File::Deleted).await.map(drop)
+            }
+            canceled => canceled,
+        }
     }
 
     /// Lets an upload wait, whichever program sends it. What arrived is kept; what is under way is sent again

@@ -98,6 +98,8 @@ pub struct Bucket {
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     exists: OnceCell<()>,
+    /// The role by whose session its links are signed, where that is so and is told.
+    pub(crate) role: OnceCell<Option<String>>,
     /// How it shows that what arrived by one request is what was sent.
     pub(crate) in_one: OnceCell<Integrity>,
     /// The same of an object in parts.
@@ -161,6 +163,11 @@ impl Bucket {
     /// The keys that sign links.
     pub fn signer(&self) -> &Keys {
         self.signer.as_ref().unwrap_or(&self.keys)
+    }
+
+    /// Those of its keys that have this id.
+    pub(crate) fn keys_named(&self, access_key: &str) -> Option<&Keys> {
+        [self.signer(), &self.keys].into_iter().find(|keys| keys.access_key == access_key)
     }
 
     /// When its keys were got, at the latest, by the server's clock.

@@ -76,6 +76,14 @@ impl LinkFacts {
         }
     }
 
+    /// Whether it opens an object, by its place.
+    pub(crate) fn leads_to(&self, bucket: &str, key: &str) -> bool {
+        let encoded = utf8_percent_encode(key, PATH).to_string();
+        let path = self.path.trim_start_matches('/');
+        path.strip_prefix(bucket).and_then(|rest| rest.strip_prefix('/')) == Some(&encoded)
+            || path == encoded
+    }
+
     /// When the storage starts to refuse it.
     pub fn ends_at(&self) -> Timestamp {
         self.signed_at + jiff::SignedDuration::from_secs(i64::from(self.seconds))

@@ -29,6 +29,8 @@ pub struct Keys {
     pub token: Option<Sensitive<String>>,
     /// When the keys stop to work.
     pub end: SignInEnd,
+    /// The role by whose session these are temporary, once it was asked for: `arn:aws:sts::ACCOUNT:assumed-role/NAME`.
+    pub(crate) role: Option<String>,
 }
 
 /// When the keys that sign stop to work. A link by them stops then too.
@@ -45,7 +47,13 @@ pub enum SignInEnd {
 impl Keys {
     /// Keys that live until someone switches them off.
     pub fn lasting(access_key: impl Into<String>, secret: Sensitive<String>) -> Self {
-        Self { access_key: access_key.into(), secret, token: None, end: SignInEnd::Never }
+        Self {
+            access_key: access_key.into(),
+            secret,
+            token: None,
+            end: SignInEnd::Never,
+            role: None,
+        }
     }
 
     /// Whether links by these keys can't be made again once the keys are gone.
@@ -194,6 +202,7 @@ async fn chain(profile: &Profile, name: Option<&str>) -> Result<Keys> {
         secret: Sensitive::new(credentials.secret_access_key().to_owned()),
         token,
         end,
+        role: None,
     })
 }
 

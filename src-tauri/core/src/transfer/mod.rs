@@ -73,15 +73,20 @@ impl Sending<'_, '_> {
                 "Split it and share the parts.",
             ));
         }
+        let piece = || {
+            let is_small = size <= READ as u64;
+            if is_small { Piece::of_small_file(source) } else { Piece::of_file(source, 0, size) }
+        };
         let arrived = if size > ONE_PUT {
             self.parts(source).await
-        } else if size <= READ as u64 {
-            self.put(&Piece::of_small_file(source)?).await
         } else {
-            self.put(&Piece::of_file(source, 0, size)?).await
+            match piece() {
+                Ok(piece) => self.put(&piece).await,
+                Err(error) => Err(error),
+            }
         };
         // A failed read looks like a broken connection: the file itself tells which it was.
-        source.check_unchanged()?;
+        source.check_unchanged().await?;
         Ok(Sent { size, etag: arrived?.etag })
     }
 

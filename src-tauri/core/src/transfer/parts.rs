@@ -38,7 +38,7 @@ impl Sending<'_, '_> {
                 Standing::Whole(object) => return Ok(object),
             };
             self.missing_parts(source, layout, &id, &mut arrived).await?;
-            source.check_unchanged()?;
+            source.check_unchanged().await?;
             let parts: Vec<Arrived> = arrived.into_values().collect();
             if let Some(object) = self.complete(&id, &parts, layout).await? {
                 return Ok(object);
@@ -68,7 +68,7 @@ impl Sending<'_, '_> {
             let mut sending = std::pin::pin!(
                 stream::iter(missing)
                     .map(|number| async move {
-                        source.check_unchanged()?;
+                        source.check_unchanged().await?;
                         let (offset, length) = layout.range(number);
                         let piece = Piece::of_file(source, offset, length)?;
                         let part = send(bucket, key, id, number, &piece, way, progress).await?;

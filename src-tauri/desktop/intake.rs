@@ -185,6 +185,8 @@ pub(crate) async fn carry_on(app: &AppHandle, id: &ShareId) -> Answer<()> {
 
 /// How often it is looked for uploads that nobody sends.
 const LOOK: Duration = Duration::from_secs(10);
+/// The same for what was looked for in vain.
+const LONGEST_LOOK: Duration = Duration::from_mins(5);
 
 /// Goes on with uploads that were cut off, until the app ends: of an earlier start, of another program, and of a
 /// storage that was away for longer. Those that the person paused wait for them.
@@ -195,7 +197,9 @@ pub(crate) async fn go_on(app: AppHandle) {
         for upload in unfinished.into_iter().flatten() {
             let id = upload.share.id.clone();
             let Ok(lapse) = shell.lapse() else { break };
+            // A watched folder's own go on when it is looked through, if they are to.
             let waits = upload.can_go_on
+                && upload.share.folder.is_none()
                 && !upload.paused
                 && lapse.show(&id).is_ok_and(|known| known.state == State::Paused);
             if waits && !lapse.is_interrupted() && shell.intake.own(&id) {
@@ -215,18 +219,21 @@ pub(crate) async fn go_on(app: AppHandle) {
 
 /// Finishes or undoes revokes that were cut off, of an earlier start or of a storage that was away, until the app ends.
 pub(crate) async fn finish_revokes(app: AppHandle) {
+    let mut pause = LOOK;
     loop {
         let finished = match app.state::<Shell>().lapse() {
             Ok(lapse) => Box::pin(lapse.finish_revokes()).await,
             Err(_) => Vec::new(),
         };
+        // It may be a person who is waited for.
+        pause = if finished.is_empty() { LOOK } else { (pause * 2).min(LONGEST_LOOK) };
         if finished.iter().any(Result::is_ok) {
             change(&app, Change::List);
         }
         for error in finished.into_iter().filter_map(Result::err) {
             tracing::info!(code = error.code.as_str(), "a revoke waits to be finished");
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(pause).await;
     }
 }
 

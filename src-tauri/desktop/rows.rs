@@ -86,6 +86,7 @@ impl wire::AllRevoked {
             unasked: count(revoked.unasked),
             kept: kept.collect::<Answer<_>>()?,
             old_key: revoked.old_key.clone(),
+            is_off: revoked.is_off,
             is_restorable: revoked.is_restorable,
         })
     }

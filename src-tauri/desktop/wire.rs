@@ -260,6 +260,8 @@ pub struct AllRevoked {
     pub kept: Vec<Share>,
     /// The key that was switched off.
     pub old_key: String,
+    /// Whether that is seen.
+    pub is_off: bool,
     /// Whether it can be switched on again, for 7 days.
     pub is_restorable: bool,
 }
@@ -300,8 +302,8 @@ pub struct Folder {
     pub expires: Option<String>,
     /// Whether the newest link is copied.
     pub copy: bool,
-    /// Names that are left alone, with commas between.
-    pub ignore: String,
+    /// Names that are left alone.
+    pub ignore: Vec<String>,
     /// Whether the folders in it are looked into.
     pub recursive: bool,
 }
@@ -333,18 +335,18 @@ pub struct FailedFile {
     pub why: String,
 }
 
-/// What is chosen for a watched folder.
+/// What is chosen anew for a watched folder; the rest stays.
 #[derive(Debug, Clone, Deserialize, TS)]
 pub struct FolderChoice {
     /// How long its links live.
     pub expires: Option<String>,
     /// Whether the newest link is copied.
-    pub copy: bool,
-    /// Names that are left alone, with commas between.
-    pub ignore: String,
+    pub copy: Option<bool>,
+    /// Names that are left alone.
+    pub ignore: Option<Vec<String>>,
     /// Whether the folders in it are looked into.
-    pub recursive: bool,
-    /// Whether it waits from now on, where that is chosen.
+    pub recursive: Option<bool>,
+    /// Whether it waits from now on.
     pub paused: Option<bool>,
 }
 

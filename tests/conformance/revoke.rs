@@ -1,11 +1,12 @@
 //! Links that are taken back, one by one or all at once, and what is seen then.
 
-use std::io::{Read as _, Seek as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lapse_tests::faults::Relay;
 use lapse_tests::faulty::{Ask, Faulty, Wrong};
+use lapse_tests::peer::Caller;
 use lapse_tests::{Lapse, Output, Place, Server, Share, bytes, wait_for};
 use serde_json::{Value, json};
 
@@ -211,6 +212,29 @@ on_every_server! {
         }
     }
 
+    fn killed_while_it_is_undone_a_rotation_is_undone_later(server: Server) {
+        for point in ["undo_begun", "undo_deleted"] {
+            let lapse = rotating(server);
+            let shares = three(&lapse);
+            let killed = |words: &[&str], point: &str| {
+                let mut command = lapse.command(words);
+                let killed = command.env("FAILPOINTS", format!("{point}=return")).output().unwrap();
+                assert_eq!(killed.status.code(), None, "{point}: not killed");
+            };
+            killed(&ALL, "rotate_works");
+            killed(&["list"], point);
+            lapse.run(["list"]).success();
+            for (n, share) in shares.iter().enumerate() {
+                opens(share, n);
+            }
+            if server != Server::LocalStore {
+                assert_eq!(user_keys(&lapse).len(), 1, "{point}");
+            }
+            let output = lapse.run(ALL).success();
+            assert_eq!(output.lines().pop().unwrap()["refused"], 3, "{point}");
+        }
+    }
+
     fn an_upload_under_way_goes_on_with_the_new_key(server: Server) {
         let lapse = rotating(server);
         let config = lapse.home().join("config.toml");
@@ -354,6 +378,33 @@ fn a_key_that_was_switched_off_elsewhere_is_told_for_all_its_links() {
 }
 
 #[test]
+fn links_that_are_refused_though_nothing_here_ended_them_are_told() {
+    let lapse = Lapse::on(Server::MiniStack);
+    let shares = three(&lapse);
+    assert_eq!(lapse.run(["check"]).success().stderr, "");
+    let iam = |call: &str, more: Value| {
+        let mut args = json!({
+            "UserName": format!("user-of-{}", lapse.place().bucket), "PolicyName": "no",
+        });
+        args.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        lapse.place().root.call("iam", call, &args).unwrap();
+    };
+    let no = json!({ "Effect": "Deny", "Action": ["s3:GetObject"], "Resource": ["*"] });
+    let policy = json!({ "Version": "2012-10-17", "Statement": [no] }).to_string();
+    iam("put_user_policy", json!({ "PolicyDocument": policy }));
+    let told = lapse.run(["check"]).success();
+    assert!(told.stderr.contains("refuses 3 links before the end"), "{told:#?}");
+    for share in &shares {
+        assert_eq!(lapse.state(&share.id), "unreachable");
+    }
+    assert_eq!(lapse.run(["check"]).success().stderr, "");
+    iam("delete_user_policy", json!({}));
+    for share in &shares {
+        assert_eq!(lapse.checked_state(&share.id), "active");
+    }
+}
+
+#[test]
 fn a_right_that_is_missing_is_named_and_nothing_changes() {
     let lapse = Lapse::on(Server::MiniStack);
     let shares = three(&lapse);
@@ -361,12 +412,18 @@ fn a_right_that_is_missing_is_named_and_nothing_changes() {
     assert_eq!((refused.code, refused.error_code()), (Some(1), "access_denied".to_owned()));
     assert!(refused.stderr.contains("iam:ListAccessKeys"), "{refused:#?}");
     let place = lapse.place();
-    may_rotate(place, &format!("user-of-{}", place.bucket), &["List"]);
+    may_rotate(place, &format!("user-of-{}", place.bucket), &["List", "Update"]);
     let refused = lapse.run(ALL);
     assert_eq!((refused.code, refused.error_code()), (Some(1), "access_denied".to_owned()));
     let error = refused.error();
     assert!(error["message"].as_str().unwrap().contains("iam:CreateAccessKey"), "{error}");
     assert!(error["hint"].as_str().unwrap().contains("iam:UpdateAccessKey"), "{error}");
+    // A right that is needed only at the end, too.
+    may_rotate(place, &format!("user-of-{}", place.bucket), &["List", "Create", "Delete"]);
+    let refused = lapse.run(ALL);
+    assert_eq!((refused.code, refused.error_code()), (Some(1), "access_denied".to_owned()));
+    assert!(refused.error()["message"].as_str().unwrap().contains("iam:UpdateAccessKey"));
+    assert_eq!(user_keys(&lapse).len(), 1);
     opens(&shares[0], 0);
     assert_eq!(lapse.state(&shares[0].id), "active");
 }
@@ -463,10 +520,14 @@ fn a_full_set_of_keys_is_told_with_the_other_ones_last_use_and_one_goes_only_whe
     let text = text(&mut out);
     assert!(text.contains("too_many_keys") && text.contains(&other), "{text}");
     assert!(text.contains("--delete-key"), "{text}");
+    assert!(text.contains("was last used on") || text.contains("was never used"), "{text}");
     assert_eq!(user_keys(&lapse).len(), 2);
     opens(&shares[0], 0);
     lapse.run([&ALL[..], &["--delete-key", &other]].concat()).success();
     assert!(user_keys(&lapse).iter().all(|(key, _)| *key != other));
+    let audit = lapse.run(["history", "--json"]).success().lines();
+    let gone = audit.iter().find(|done| done["how"] == "key_deleted").unwrap();
+    assert_eq!(gone["old_key"], other.as_str());
     shares[0].link.get().assert_refused();
 }
 
@@ -551,24 +612,36 @@ fn a_server_that_stops_midway_is_gone_on_with_later() {
 
 #[test]
 fn a_hundred_links_are_kept() {
+    links_are_kept(100);
+}
+
+#[test]
+fn ten_thousand_links_are_kept() {
+    links_are_kept(10_000);
+}
+
+#[expect(clippy::print_stderr, reason = "a time that is measured")]
+fn links_are_kept(count: usize) {
     let lapse = rotating(Server::SeaweedFs);
     let files: Vec<_> =
-        (0..100).map(|n| lapse.file(format!("{n:03}.txt"), format!("{n}"))).collect();
+        (0..count).map(|n| lapse.file(format!("{n:03}.txt"), format!("{n}"))).collect();
     let mut words = vec!["share".into(), "--no-copy".into(), "--json".into()];
     words.extend(files.iter().map(|file| file.clone().into_os_string()));
     let shares: Vec<Share> =
         lapse.run(words).success().lines().into_iter().map(Share::of).collect();
     let mut words: Vec<&str> = [&ALL[..], &["--keep"]].concat();
     words.extend(shares.iter().map(|share| share.id.as_str()));
+    let began = Instant::now();
     let output = lapse.run(words).success();
+    eprintln!("{count} links signed again, and the old ones asked, in {:?}", began.elapsed());
     let kept: Vec<Share> =
         output.lines().into_iter().filter(|line| line["url"].is_string()).map(Share::of).collect();
-    assert_eq!(kept.len(), 100);
-    assert_eq!(output.lines().pop().unwrap(), json!({"checked": 0, "refused": 0, "kept": 100}));
-    for share in kept.iter().step_by(25) {
-        assert_eq!(share.link.get().status, 200);
+    assert_eq!(kept.len(), count);
+    assert_eq!(output.lines().pop().unwrap(), json!({"checked": 0, "refused": 0, "kept": count}));
+    for at in (0..count).step_by(count / 4) {
+        assert_eq!(kept[at].link.get().status, 200);
+        shares[at].link.get().assert_refused();
     }
-    shares[7].link.get().assert_refused();
 }
 
 #[test]
@@ -597,6 +670,18 @@ fn links_end_in_a_bucket_that_keeps_versions_and_these_are_removed_when_that_is_
         let early = lapse.run(["revoke", &shares[1].id, "--old-versions", "--json"]);
         assert_eq!(early.error_code(), "not_active");
         opens(&shares[1], 1);
+        // Of a file that is kept those go to which its links led.
+        let kept = lapse.run(["revoke", &shares[1].id, "--keep-file", "--json"]).success().json();
+        assert_eq!(kept["keeps_versions"], true, "{kept}");
+        assert_eq!(versions(), 3);
+        let words = ["revoke", &shares[1].id, "--old-versions", "--json"];
+        assert_eq!(lapse.run(words).success().json()["versions_deleted"], 2);
+        assert_eq!((versions(), lapse.keys().len()), (2, 2));
+        // And it too, once it is deleted.
+        lapse.run(["revoke", &shares[1].id]).success();
+        assert_eq!(lapse.run(words).success().json()["versions_deleted"], 2);
+        assert_eq!((versions(), lapse.keys().len()), (1, 1));
+        opens(&shares[2], 2);
     }
 }
 
@@ -651,12 +736,71 @@ fn where_only_a_person_can_switch_keys_the_new_one_is_tried_and_the_old_ones_end
     assert_eq!(steps(&early)[..4], ["stored", "works", "signed", "by_hand"]);
     assert_eq!(early.lines().pop().unwrap(), json!({"checked": 2, "refused": 0, "kept": 1}));
     assert_eq!(lapse.state(&shares[0].id), "active");
+    let told = lapse.run(["list"]).success();
+    assert!(
+        told.stderr.contains(&format!(
+            "isn't finished: 2 of 2 links could not be seen to be refused yet. Switch {old_key} off"
+        )),
+        "{told:#?}"
+    );
     iam("update_access_key", json!({"AccessKeyId": old_key, "Status": "Inactive"}));
     let told = lapse.run(["list"]).success();
     assert!(told.stderr.contains("2 of 2 links now refuse"), "{told:#?}");
     assert_eq!(lapse.state(&shares[0].id), "revoked");
     let link = lapse.run(["link", &shares[1].id, "--no-copy", "--json"]).success().json();
     opens(&Share::of(link), 1);
+    // Where they do it while Lapse looks, it sees the links open, and then refused.
+    let made = iam("create_access_key", json!({}))["AccessKey"].take();
+    let (third, secret) = (made["AccessKeyId"].as_str().unwrap(), &made["SecretAccessKey"]);
+    let mut out = tempfile::tempfile().unwrap();
+    let mut child = lapse
+        .command([&ALL[..], &["--new-key", third, "--secret-stdin"]].concat())
+        .stdin(Stdio::piped())
+        .stdout(out.try_clone().unwrap())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    write!(child.stdin.take().unwrap(), "{}", secret.as_str().unwrap()).unwrap();
+    wait_for("a link that opens still", SOON, || {
+        text(&mut out).contains("again_in_s\":0.").then_some(())
+    });
+    iam("update_access_key", json!({"AccessKeyId": id, "Status": "Inactive"}));
+    assert!(child.wait().unwrap().success(), "{}", text(&mut out));
+    let told = text(&mut out);
+    let last: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    assert_eq!(last, json!({"checked": 1, "refused": 1, "kept": 0}), "{told}");
+}
+
+/// What a signer's keys may and may not do, by the storage's own answers.
+fn may_only_read(lapse: &Lapse, access_key: &str, share: &Share) {
+    let (bucket, key) = share.link.object();
+    let with = |access_key: &str| {
+        Caller::new(&lapse.place().user.endpoint, access_key, &lapse.secret_of(access_key))
+    };
+    let (signer, object) = (with(access_key), json!({"Bucket": bucket, "Key": key}));
+    let read = signer.s3("head_object", &object).unwrap();
+    assert_eq!(read["ContentLength"], 9);
+    let mut put = object.clone();
+    put["Body"] = json!("another");
+    for (call, args) in [
+        ("put_object", put),
+        ("delete_object", object),
+        ("list_objects_v2", json!({"Bucket": bucket})),
+    ] {
+        let refused = signer.s3(call, &args).unwrap_err();
+        assert!(refused.starts_with("AccessDenied"), "{call}: {refused}");
+    }
+    let config = std::fs::read_to_string(lapse.home().join("config.toml")).unwrap();
+    if let Some(rotator) = config.lines().find_map(|line| line.strip_prefix("rotator = ")) {
+        let other = json!({"UserName": format!("user-of-{}", lapse.place().bucket)});
+        let rotator = with(rotator.trim_matches('"'));
+        for call in ["list_access_keys", "create_access_key"] {
+            let refused = rotator.call("iam", call, &other).unwrap_err();
+            assert!(refused.starts_with("AccessDenied"), "{call}: {refused}");
+        }
+        let refused = rotator.s3("head_object", &json!({"Bucket": bucket, "Key": key}));
+        assert!(refused.is_err(), "{refused:?}");
+    }
 }
 
 #[test]
@@ -685,9 +829,11 @@ fn a_signer_of_its_own_may_only_read_and_its_rotation_stops_nothing_else() {
         opens(&share, 0);
         assert!(share.link.parameter("X-Amz-Credential").unwrap().starts_with(access_key));
         assert_eq!(lapse.secrets_in_keychain(&root.secret_key), 0);
+        may_only_read(&lapse, access_key, &share);
         // No yes is needed: nothing else uses it.
         let output = lapse.run(["revoke", "--all", "--yes", "--json"]).success();
-        assert_eq!(output.lines().pop().unwrap(), json!({"checked": 1, "refused": 1, "kept": 0}));
+        let came_to = json!({"checked": 1, "refused": 1, "kept": 0, "others": 3});
+        assert_eq!(output.lines().pop().unwrap(), came_to);
         assert_eq!(steps(&output).last().unwrap(), "deleted");
         share.link.get().assert_refused();
         // Those by the uploader's key stay, and the uploader goes on.

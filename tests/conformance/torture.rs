@@ -2,6 +2,7 @@
 //! file that is there, once, and nothing that was never whole.
 
 use std::collections::HashSet;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,9 @@ use lapse_tests::watching::{Watching, add, contents, folder, sums};
 use lapse_tests::{Lapse, Server};
 
 /// How long it goes on, without a wish of `LAPSE_TORTURE_SECONDS`.
-const SECONDS: u64 = 30;
+const SECONDS: u64 = 60;
+/// A file that is written slowly is written so long: more than it takes to settle.
+const SLOWLY: Duration = Duration::from_secs(5);
 
 /// Small, fast and the same each time (xorshift).
 struct Dice(u64);
@@ -34,6 +37,15 @@ struct Person {
     number: usize,
     /// Files that are there.
     files: Vec<PathBuf>,
+    /// One that is being written.
+    slow: Option<Slow>,
+}
+
+struct Slow {
+    path: PathBuf,
+    file: std::fs::File,
+    rest: Vec<u8>,
+    since: Instant,
 }
 
 impl Person {
@@ -74,7 +86,26 @@ impl Person {
         })
     }
 
+    /// Writes half of a file, and much later the rest; it is open meanwhile.
+    fn go_on_slowly(&mut self) {
+        match self.slow.take() {
+            Some(mut slow) if slow.since.elapsed() > SLOWLY => {
+                slow.file.write_all(&slow.rest).unwrap();
+                self.files.push(slow.path);
+            }
+            Some(slow) => self.slow = Some(slow),
+            None => {
+                let (path, mut content) = (self.new_path(), self.content());
+                let rest = content.split_off(content.len() / 2);
+                let mut file = std::fs::File::create(&path).unwrap();
+                file.write_all(&content).unwrap();
+                self.slow = Some(Slow { path, file, rest, since: Instant::now() });
+            }
+        }
+    }
+
     fn act(&mut self) {
+        self.go_on_slowly();
         match self.dice.below(14) {
             0..=3 => {
                 let (path, content) = (self.new_path(), self.content());
@@ -109,10 +140,10 @@ impl Person {
             }
             7 => {
                 if let Some(path) = self.any() {
-                    let mut content = std::fs::read(&path).unwrap();
-                    content.extend(self.content());
-                    self.was_whole(&content);
-                    std::fs::write(&path, content).unwrap();
+                    let (before, more) = (std::fs::read(&path).unwrap(), self.content());
+                    self.was_whole(&[&before[..], &more].concat());
+                    let mut file = std::fs::File::options().append(true).open(&path).unwrap();
+                    more.chunks(4096).for_each(|piece| file.write_all(piece).unwrap());
                     self.files.push(path);
                 }
             }
@@ -213,8 +244,15 @@ fn torture(server: Server) {
     let seed = u64::from(seed.subsec_nanos()) | 1;
     eprintln!("seed {seed}");
     let dice = Dice(seed);
-    let mut person =
-        Person { root: root.clone(), beside, whole: whole.clone(), dice, number: 0, files: vec![] };
+    let mut person = Person {
+        root: root.clone(),
+        beside,
+        whole: whole.clone(),
+        dice,
+        number: 0,
+        files: vec![],
+        slow: None,
+    };
     let mut watching = Some(Watching::start(&lapse));
     let end = Instant::now() + Duration::from_secs(seconds);
     let (mut acts, mut kills) = (0, 0);
@@ -241,6 +279,12 @@ fn torture(server: Server) {
             next_kill = Instant::now() + Duration::from_millis(pause as u64);
         }
     }
+    while person.slow.is_some() {
+        std::thread::sleep(Duration::from_millis(100));
+        if let Some(mut slow) = person.slow.take_if(|slow| slow.since.elapsed() > SLOWLY) {
+            slow.file.write_all(&slow.rest).unwrap();
+        }
+    }
     let _watching = watching.unwrap_or_else(|| Watching::start(&lapse));
     quiet(&lapse, &root);
     // What was seen last may have begun to wait only now.
@@ -254,6 +298,7 @@ fn torture(server: Server) {
         there.len(),
         shared.len()
     );
+    assert!(acts > seconds * 10 && kills > seconds / 20, "too little happened");
     let missing: Vec<_> = there.iter().filter(|(_, sum)| !shared.contains_key(*sum)).collect();
     assert!(missing.is_empty(), "{} of {} aren't shared: {missing:?}", missing.len(), there.len());
     let twice: Vec<_> = shared.iter().filter(|(_, count)| **count > 1).collect();

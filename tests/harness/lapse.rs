@@ -131,6 +131,14 @@ impl Lapse {
         Output::of(&mut self.any(&words)).stdout.matches(secret).count()
     }
 
+    /// The secret that the keychain has of an access key of the profile.
+    pub fn secret_of(&self, access_key: &str) -> String {
+        let host = self.place().user.endpoint.trim_start_matches("http://");
+        let name = format!("{access_key}@{host}");
+        let words = ["secret-tool", "lookup", "service", "lapse", "username", &name];
+        Output::of(&mut self.any(&words)).success().stdout.trim().to_owned()
+    }
+
     /// The bucket that was made for [`Lapse::on`].
     pub fn place(&self) -> &Place {
         self.place.as_ref().expect("this Lapse has no bucket of its own")

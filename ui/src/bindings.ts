@@ -276,9 +276,9 @@ expires: string | null,
  */
 copy: boolean, 
 /**
- * Names that are left alone, with commas between.
+ * Names that are left alone.
  */
-ignore: string, 
+ignore: Array<string>, 
 /**
  * Whether the folders in it are looked into.
  */
@@ -304,17 +304,17 @@ expires: string | null,
 /**
  * Whether the newest link is copied.
  */
-copy: boolean, 
+copy: boolean | null, 
 /**
- * Names that are left alone, with commas between.
+ * Names that are left alone.
  */
-ignore: string, 
+ignore: Array<string> | null, 
 /**
  * Whether the folders in it are looked into.
  */
-recursive: boolean, 
+recursive: boolean | null, 
 /**
- * Whether it waits from now on, where that is chosen.
+ * Whether it waits from now on.
  */
 paused: boolean | null, };
 
@@ -365,6 +365,10 @@ kept: Array<Share>,
  * The key that was switched off.
  */
 old_key: string, 
+/**
+ * Whether that is seen.
+ */
+is_off: boolean, 
 /**
  * Whether it can be switched on again, for 7 days.
  */

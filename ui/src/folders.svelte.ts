@@ -4,6 +4,14 @@ import { app } from "./app.svelte";
 import type { Folder, FolderChoice } from "./bindings";
 import * as ipc from "./ipc";
 
+const UNCHANGED: FolderChoice = {
+  expires: null,
+  copy: null,
+  ignore: null,
+  recursive: null,
+  paused: null,
+};
+
 class Folders {
   /** Undefined until the shell has answered. */
   list = $state.raw<Folder[]>();
@@ -30,9 +38,7 @@ class Folders {
   }
 
   async set(folder: Folder, change: Partial<FolderChoice>) {
-    const { expires, copy, ignore, recursive } = folder;
-    const now = { expires, copy, ignore, recursive, paused: null };
-    await ipc.setFolder(folder.id, { ...now, ...change });
+    await ipc.setFolder(folder.id, { ...UNCHANGED, ...change });
     await this.load();
   }
 }

@@ -178,11 +178,20 @@ const shell: Shell = {
       { is: "signed", kept: kept.length },
       { is: "off" },
     ];
+    const byHand: RotationStep[] = [
+      { is: "stored" },
+      { is: "works" },
+      { is: "signed", kept: kept.length },
+      { is: "by_hand", access_key: "AKIAEXAMPLE7" },
+    ];
+    const refused = others - here.notKnown;
     const steps: RotationStep[] = [
       ...(here.allLinks.role
         ? [{ is: "off" } as const, { is: "signed", kept: kept.length } as const]
-        : byKey),
-      { is: "asked", checked: others, refused: others, again_in: null },
+        : here.allLinks.by_hand
+          ? byHand
+          : byKey),
+      { is: "asked", checked: others, refused, again_in: null },
     ];
     for (const step of steps.slice(0, here.revokingTo)) {
       change({ is: "rotated", step });
@@ -194,11 +203,12 @@ const shell: Shell = {
         set(id, { state: { is: "revoked", at: revokedAt() } });
     return {
       checked: others,
-      refused: others,
+      refused,
       kept,
       unasked: here.allLinks.role ? 2 : 0,
       old_key: "AKIAEXAMPLE7",
-      is_restorable: !here.allLinks.role,
+      is_off: here.notKnown === 0,
+      is_restorable: !here.allLinks.role && here.notKnown === 0,
     };
   },
   create_signer: async ({ profile }) => {
@@ -289,8 +299,9 @@ const shell: Shell = {
   },
   set_folder: ({ id, choice }) => {
     const folder = here.folders.find((one) => one.id === Number(id))!;
-    const { paused, ...kept } = choice;
-    Object.assign(folder, kept);
+    const { paused, ...chosen } = choice;
+    for (const [name, value] of Object.entries(chosen))
+      if (value !== null) Object.assign(folder, { [name]: value });
     if (paused !== null) folder.state = paused ? "paused" : "watching";
   },
   resume_folder: ({ id }) => {

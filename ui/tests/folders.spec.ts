@@ -1,5 +1,6 @@
 // Watched folders: their tab, and what is chosen for each.
 import { expect, open, test } from "./page";
+import { fail } from "./walk";
 
 const calls = (page: import("@playwright/test").Page, cmd: string) =>
   page.evaluate(
@@ -46,7 +47,9 @@ test("the tab says how each folder goes and what goes wrong", async ({
   );
 });
 
-test("what is chosen is kept, and all of it each time", async ({ page }) => {
+test("what is chosen is kept, and nothing else is touched", async ({
+  page,
+}) => {
   await open(page, "quiet");
   await page.getByRole("tab", { name: "Folders 3" }).click();
   await page.getByText("Options").first().click();
@@ -58,22 +61,27 @@ test("what is chosen is kept, and all of it each time", async ({ page }) => {
     { id: 1, choice: { paused: true } },
   ]);
   await page.getByLabel(/^How long links from ~\/Pictures/).selectOption("1d");
-  await page.getByLabel("Ignore").first().fill("*.log, /drafts/");
+  await page.getByLabel("Ignore").first().fill("*.{log,bak}, /drafts/,");
   await page.getByLabel("Ignore").first().blur();
   await page.getByLabel("Copy the newest link").first().click();
   await page.getByLabel("Folders in it too").first().click();
+  const none = {
+    expires: null,
+    copy: null,
+    ignore: null,
+    recursive: null,
+    paused: null,
+  };
   await expect
-    .poll(() => calls(page, "set_folder").then((all) => all.at(-1)))
-    .toEqual({
-      id: 1,
-      choice: {
-        expires: "1d",
-        copy: false,
-        ignore: "*.log, /drafts/",
-        recursive: true,
-        paused: null,
-      },
-    });
+    .poll(() => calls(page, "set_folder").then((all) => all.slice(1)))
+    .toEqual(
+      [
+        { expires: "1d" },
+        { ignore: ["*.{log,bak}", "/drafts/"] },
+        { copy: false },
+        { recursive: true },
+      ].map((choice) => ({ id: 1, choice: { ...none, ...choice } })),
+    );
   await page.getByRole("button", { name: "Stop watching…" }).click();
   await page.getByRole("checkbox", { name: "Revoke these links too" }).check();
   await page
@@ -81,6 +89,36 @@ test("what is chosen is kept, and all of it each time", async ({ page }) => {
     .click();
   await expect(page.getByRole("tab", { name: "Folders 2" })).toBeVisible();
   expect(await calls(page, "remove_folder")).toEqual([{ id: 1, revoke: true }]);
+});
+
+test("a switch that can't be set is drawn as it is", async ({ page }) => {
+  await open(page, "quiet");
+  await page.getByRole("tab", { name: "Folders 3" }).click();
+  await fail(page, "set_folder", "config", "config.toml can't be written");
+  const watch = page.getByRole("switch", {
+    name: "Watch ~/Pictures/Screenshots",
+  });
+  await watch.click();
+  await expect(page.getByText(/config.toml can't be written/)).toBeVisible();
+  await expect(watch).toBeChecked();
+  await watch.click();
+  await expect(page.getByText("Paused", { exact: true })).toBeVisible();
+});
+
+test("files of one name that can't be shared are shown each", async ({
+  page,
+}) => {
+  await open(page, "quiet");
+  await page.evaluate(() => {
+    const [folder] = window.fake.scene.folders;
+    folder!.failed = ["x", "y"].map((dir) => ({
+      name: "index.html",
+      why: `can't read it in ${dir}`,
+    }));
+  });
+  await page.getByRole("tab", { name: "Folders 3" }).click();
+  await expect(page.getByText("index.html: can't read it in x")).toBeVisible();
+  await expect(page.getByText("index.html: can't read it in y")).toBeVisible();
 });
 
 test("a first folder is one press away, and a refusal says why", async ({

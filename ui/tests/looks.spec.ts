@@ -3,7 +3,7 @@ import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import { expect, open, row, test, type SceneName } from "./page";
 import { scenes } from "./scenes";
-import { LEASE, more, openRevokeAll, revokeAll } from "./walk";
+import { LEASE, more, openRevokeAll, revokeAll, revokeAllByHand } from "./walk";
 
 /** Set-up and the keychain's screen have their own tests; some look as others do until something is pressed. */
 const OTHERS: SceneName[] = [
@@ -70,6 +70,15 @@ const looks: Look[] = [
   ["revoke-all", "quiet", openRevokeAll],
   ["revoke-all-others", "revoke-others", openRevokeAll],
   ["revoke-all-by-hand", "revoke-by-hand", openRevokeAll],
+  [
+    "revoke-all-still-on",
+    "revoke-by-hand",
+    async (page) => {
+      await page.evaluate(() => (window.fake.scene.notKnown = 1));
+      await revokeAllByHand(page);
+      await expect(page.getByText("Your old key is still on")).toBeVisible();
+    },
+  ],
   ["revoke-all-role", "revoke-role", openRevokeAll],
   ["revoke-all-steps", "revoking", (page) => revokeAll(page)],
   [

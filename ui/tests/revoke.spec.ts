@@ -1,7 +1,14 @@
 // All links revoked by a new key: what is asked, pressed, told and copied.
 import type { Page } from "@playwright/test";
 import { expect, open, row, test } from "./page";
-import { fail, LEASE, more, openRevokeAll, revokeAll } from "./walk";
+import {
+  fail,
+  LEASE,
+  more,
+  openRevokeAll,
+  revokeAll,
+  revokeAllByHand,
+} from "./walk";
 
 const asked = (page: Page, cmd: string) =>
   page.evaluate(
@@ -64,6 +71,7 @@ test("a key of other programs is rotated only with a yes", async ({ page }) => {
   await expect(
     page.getByText(/Every other program that uses AKIA…E7 stops too/),
   ).toBeVisible();
+  await expect(page.getByText(/It was last used .+, for s3\./)).toBeVisible();
   await expect(
     page.getByText(/2 links signed by an earlier key stay/),
   ).toBeVisible();
@@ -95,6 +103,20 @@ test("where only the person can switch keys, theirs is asked for", async ({
   expect((await asked(page, "revoke_all"))[0]).toMatchObject({
     newKey: { access_key: "AKIANEW", secret: "hush" },
   });
+});
+
+test("a key that the person hasn't switched off yet isn't called off", async ({
+  page,
+}) => {
+  await open(page, "revoke-by-hand");
+  await page.evaluate(() => (window.fake.scene.notKnown = 6));
+  await revokeAllByHand(page);
+  await expect(page.getByText("Your old key is still on")).toBeVisible();
+  const steps = page.getByRole("listitem").filter({ hasText: "Now switch" });
+  await expect(steps).toHaveText(/Working/);
+  await expect(
+    page.getByText(/0 of 6 old links now refuse access\s+Lapse asks again/),
+  ).toBeVisible();
 });
 
 test("a failure says whether anything changed", async ({ page }) => {

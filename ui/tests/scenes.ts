@@ -341,7 +341,7 @@ const folders = (): Folder[] => [
     last_at: Date.now() - 3 * MIN,
     expires: "7d",
     copy: true,
-    ignore: "*.tmp, *.part",
+    ignore: ["*.tmp", "*.part"],
     recursive: false,
   },
   {
@@ -355,7 +355,7 @@ const folders = (): Folder[] => [
     last_at: Date.now(),
     expires: null,
     copy: false,
-    ignore: "",
+    ignore: [],
     recursive: true,
   },
   {
@@ -369,7 +369,7 @@ const folders = (): Folder[] => [
     last_at: Date.now() - 2 * DAY,
     expires: null,
     copy: false,
-    ignore: "",
+    ignore: [],
     recursive: true,
   },
 ];

@@ -56,10 +56,22 @@ export async function revokeAll(page: Page, keep: string[] = []) {
     await box.press("Space");
     await expect(box).toBeChecked();
   }
+  await pressHold(page);
+}
+
+async function pressHold(page: Page) {
   const button = page.getByRole("button", { name: /Hold to revoke/ });
   await button.focus();
   await page.keyboard.press("Enter");
   await page.getByRole("button", { name: /Press again/ }).press("Enter");
+}
+
+/** The same with a key that the person made. */
+export async function revokeAllByHand(page: Page) {
+  await openRevokeAll(page);
+  await page.getByLabel("New access key").fill("AKIAEXAMPLE9");
+  await page.getByLabel("Its secret").fill("a secret");
+  await pressHold(page);
 }
 
 /** Takes a picture of what is drawn, and lets axe look at it. */

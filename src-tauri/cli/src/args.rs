@@ -181,6 +181,13 @@ pub(crate) enum Watch {
         /// The folder
         dir: PathBuf,
     },
+    /// Go on with a folder where it is now; of another one, what is in it already is left alone
+    Locate {
+        /// The folder, as it was
+        dir: PathBuf,
+        /// Where it is now
+        now: PathBuf,
+    },
     /// Watch a folder no more; its files aren't touched
     Remove {
         /// The folder

@@ -80,12 +80,14 @@ pub(crate) async fn set_folder(app: AppHandle, id: u32, choice: FolderChoice) ->
     let lapse = app.state::<Shell>().lapse()?;
     let folder = lapse.folder_of_number(id.into())?;
     let expires = choice.expires.map(|expires| expires.parse()).transpose()?;
-    let ignore = choice.ignore.split(',').map(str::trim).filter(|pattern| !pattern.is_empty());
-    let ignore: Vec<String> = ignore.map(str::to_owned).collect();
     lapse.change_folder(&folder.path, |folder| {
-        (folder.expires, folder.copy, folder.ignore) = (expires, choice.copy, ignore);
-        folder.recursive = choice.recursive;
+        folder.expires = expires.or(folder.expires);
+        folder.copy = choice.copy.unwrap_or(folder.copy);
+        folder.recursive = choice.recursive.unwrap_or(folder.recursive);
         folder.paused = choice.paused.unwrap_or(folder.paused);
+        if let Some(ignore) = choice.ignore {
+            folder.ignore = ignore;
+        }
     })?;
     change(&app, Change::Folders);
     Ok(())
@@ -117,14 +119,17 @@ pub(crate) async fn locate_folder(app: AppHandle, id: u32) -> Answer<u32> {
 pub(crate) async fn remove_folder(app: AppHandle, id: u32, revoke: bool) -> Answer<u32> {
     let lapse = app.state::<Shell>().lapse()?;
     let folder = lapse.folder_of_number(id.into())?;
-    let live = lapse.remove_folder(&folder.path)?;
+    let live = lapse.remove_folder(&folder.path).await?;
     change(&app, Change::Folders);
-    let mut revoked = 0;
+    let (mut revoked, mut last) = (0, None);
     for id in live.iter().filter(|_| revoke) {
-        lapse.take_back(id).await?;
-        revoked += 1;
+        match lapse.take_back(id).await {
+            Ok(()) => revoked += 1,
+            Err(error) => last = Some(error),
+        }
     }
-    Ok(revoked)
+    // What is left stands in the list.
+    last.map_or(Ok(revoked), |error| Err(error.into()))
 }
 
 impl From<FolderStatus> for Folder {
@@ -154,7 +159,7 @@ impl From<FolderStatus> for Folder {
             last_at: status.last_at.map(millis),
             expires: folder.expires.map(|expires| expires.to_string()),
             copy: folder.copy,
-            ignore: folder.ignore.join(", "),
+            ignore: folder.ignore,
             recursive: folder.recursive,
         }
     }

@@ -136,7 +136,7 @@ async fn all(
     screen.tell_steps();
     let revoked = Box::pin(lapse.revoke_all(profile, &args.keep, &consent)).await?;
     screen.end();
-    Ok(tell_all(output, &revoked))
+    Ok(tell_all(output, &revoked, plan.others))
 }
 
 /// How many shares are to be kept, each of which must have a link that ends.
@@ -198,7 +198,7 @@ fn tell_plan(output: Output, plan: &AllLinks, kept: usize) {
     }
 }
 
-pub(crate) fn tell_all(output: Output, revoked: &AllRevoked) -> Outcome {
+fn tell_all(output: Output, revoked: &AllRevoked, others: usize) -> Outcome {
     let AllRevoked { checked, refused, kept, .. } = revoked;
     for shared in kept {
         if output.is_json() {
@@ -212,6 +212,10 @@ pub(crate) fn tell_all(output: Output, revoked: &AllRevoked) -> Outcome {
         let mut line = json!({ "checked": checked, "refused": refused, "kept": kept.len() });
         if revoked.unasked > 0 {
             line["unasked"] = json!(revoked.unasked);
+        }
+        // They stay, by whatever signed them.
+        if others > 0 {
+            line["others"] = json!(others);
         }
         json_line(&line);
     } else {
@@ -230,23 +234,36 @@ pub(crate) fn tell_all(output: Output, revoked: &AllRevoked) -> Outcome {
             ));
         }
     }
+    match not_off(revoked) {
+        None => Outcome::Done,
+        Some(error) => {
+            output.tell(&error);
+            Outcome::Failed
+        }
+    }
+}
+
+/// What isn't seen yet of the end of the old links.
+fn not_off(revoked: &AllRevoked) -> Option<Error> {
+    let AllRevoked { old_key, checked, refused, .. } = revoked;
     if revoked.is_off {
-        return Outcome::Done;
+        return None;
     }
-    if refused == checked {
-        output.tell(&Error::new(
-            Code::NotKnown,
-            format!("{} isn't seen to be off yet", revoked.old_key),
-            "Lapse asks again at its next start.",
-        ));
-        return Outcome::Failed;
-    }
-    output.tell(&Error::new(
-        Code::NotKnown,
-        format!("{} of {checked} links could not be seen to be refused yet", checked - refused),
-        "It is switched off; Lapse asks again at its next start. Ask now with `lapse check`.",
-    ));
-    Outcome::Failed
+    let what = if refused == checked {
+        format!("{old_key} isn't seen to be off yet")
+    } else {
+        format!("{} of {checked} links could not be seen to be refused yet", checked - refused)
+    };
+    let hint = if revoked.by_hand {
+        format!("Switch {old_key} off at the provider's site. Lapse looks again at its next start.")
+    } else if revoked.role().is_some() {
+        "The role refuses them; some providers need a while. Their keys aren't kept: open one to see."
+            .to_owned()
+    } else {
+        "It is switched off; Lapse asks again at its next start. Ask now with `lapse check`."
+            .to_owned()
+    };
+    Some(Error::new(Code::NotKnown, what, hint))
 }
 
 fn count(number: usize, what: &str) -> String {
@@ -281,6 +298,9 @@ pub(crate) async fn finish(lapse: &Lapse, output: Output, longest: Duration) {
     };
     for finished in finished.unwrap_or_else(|_| vec![Err(no_answer())]) {
         match finished {
+            Ok(revoked) if let Some(error) = not_off(&revoked) => {
+                output.aside(&format!("lapse: a revoke that was cut off isn't finished: {error}"));
+            }
             Ok(revoked) => {
                 let end = if revoked.role().is_some() {
                     "refuses its earlier sessions"

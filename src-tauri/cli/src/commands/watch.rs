@@ -35,6 +35,11 @@ pub(crate) async fn command(
             lapse.resume_folder(&folder.path)?;
             Ok(told(output, &folder.path, "goes on."))
         }
+        args::Watch::Locate { dir, now } => {
+            let folder = lapse.watched_folder(&dir)?;
+            let folder = lapse.locate_folder(&folder.path, &now).await?;
+            Ok(told(output, &folder.path, "is watched in its place."))
+        }
         args::Watch::Remove { dir, keep_links, revoke_links } => {
             remove(lapse, output, &dir, keep_links, revoke_links).await
         }
@@ -202,7 +207,7 @@ async fn remove(
         }
         agrees(&format!("{} links to its files live. Revoke them?", live.len()))?
     };
-    let live = lapse.remove_folder(&folder.path)?;
+    let live = lapse.remove_folder(&folder.path).await?;
     let live_count = live.len();
     let revoked = if revoke { revoke_all(lapse, output, live).await? } else { 0 };
     if output.is_json() {

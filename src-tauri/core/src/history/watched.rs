@@ -209,6 +209,7 @@ impl WatchedRows {
         self.change(|connection| {
             // Left of one that was watched there once.
             connection.execute("DELETE FROM folders WHERE path = ?2 AND path != ?1", [from, to])?;
+            connection.execute("UPDATE shares SET folder = ?2 WHERE folder = ?1", [from, to])?;
             connection.execute("UPDATE folders SET path = ?2 WHERE path = ?1", [from, to]).map(drop)
         })
     }
@@ -259,9 +260,20 @@ impl WatchedRows {
         self.change(|connection| connection.execute(sql, params![folder, scope]).map(drop))
     }
 
-    /// The file of a share that was given up is left alone until it changes.
+    /// The share that is made of a file, or was.
+    pub(crate) fn share_of(&self, place: &Place) -> Result<Option<ShareId>> {
+        let sql = "SELECT share FROM watched WHERE folder = ?1 AND dir = ?2 AND name = ?3";
+        let share: Option<Option<String>> = self.read(|connection| {
+            let values = params![place.folder, place.dir, place.name];
+            connection.query_row(sql, values, |row| row.get(0)).optional()
+        })?;
+        Ok(share.flatten().and_then(|id| id.parse().ok()))
+    }
+
+    /// The file of a share that was given up is left alone until it changes, as it may have by now.
     pub(crate) fn leave(&self, share: &ShareId) -> Result<()> {
-        let sql = "UPDATE watched SET state = 0 WHERE share = ?1 AND state = 1";
+        let sql = "UPDATE watched SET state = 0 WHERE share = ?1 AND state = 1 AND (size, modified, inode) =
+                   (SELECT origin_size, origin_modified, origin_inode FROM shares WHERE id = ?1)";
         self.change(|connection| connection.execute(sql, [share.as_str()]).map(drop))
     }
 
@@ -618,7 +630,8 @@ fn apply(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
         Change::Gone { place, at } => {
             // Of one that was never shared nothing needs to be known.
             run(
-                "DELETE FROM watched WHERE folder = ?1 AND dir = ?2 AND name = ?3 AND state = 1 AND share IS NULL",
+                "DELETE FROM watched WHERE folder = ?1 AND dir = ?2 AND name = ?3
+                 AND state = 1 AND share IS NULL AND before IS NULL",
                 &[&place.folder, &place.dir, &place.name],
             )?;
             run(

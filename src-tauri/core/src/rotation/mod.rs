@@ -149,7 +149,8 @@ impl Lapse {
             Some(_) => None,
             None => Some(self.authority(&profile, &access_key, None).await),
         };
-        let by_hand = matches!(&authority, Some(Err(error)) if error.code == Code::ByHand);
+        let by_hand = matches!(&authority, Some(Err(error)) if error.code == Code::ByHand)
+            && may_replace(&profile).is_ok();
         let last_use = match authority {
             Some(Ok(authority)) if !is_own => authority.last_use(&access_key).await.ok().flatten(),
             _ => None,
@@ -200,6 +201,7 @@ impl Lapse {
             ));
         }
         if let Some(new) = &consent.new_key {
+            may_replace(&profile)?;
             return self.revoke_by_hand(&profile, old_key, kept, new).await;
         }
         if !is_own && !consent.stop_others {
@@ -210,7 +212,11 @@ impl Lapse {
             ));
         }
         let authority = self.authority(&profile, &old_key, None).await?;
-        let before = self.make_room(&*authority, &old_key, consent).await?;
+        let before = self.make_room(&profile, &*authority, &old_key, consent).await?;
+        if before.iter().any(|key| key.access_key == old_key && key.is_active) {
+            // It is on already: whether it may be switched is known before anything changes.
+            authority.set_active(&old_key, true).await?;
+        }
         let mut plan = Rotation {
             id: 0,
             profile: profile.name.clone(),
@@ -419,18 +425,10 @@ impl Lapse {
             authority.set_active(&plan.old_key, true).await?;
         }
         crate::point::reach("restore_on");
+        let now = self.clock(profile)?.now();
         let done = Revocation {
-            at: self.clock(profile)?.now(),
-            how: "key_restored".to_owned(),
-            profile: profile.name.clone(),
-            share: None,
-            name: None,
-            label: None,
-            old_key: Some(plan.old_key.clone()),
             new_key: plan.new_key.clone(),
-            checked: 0,
-            refused: 0,
-            kept: 0,
+            ..of_key("key_restored", profile, &plan.old_key, now)
         };
         self.history.end(plan.id, Step::Restored, done).await
     }
@@ -488,20 +486,14 @@ impl Lapse {
                     None => Box::new(Iam::open(profile, keys, Some(user.clone()), clock)?),
                 })
             }
-            (SignIn::AccessKey(_), Way::Iam) => {
+            (_, Way::Iam) if may_replace(profile).is_ok() => {
                 let keys = match signed_by {
                     Some(keys) => keys.clone(),
                     None => self.keys(profile, Some(old_key)).await?,
                 };
                 Ok(Box::new(Iam::open(profile, keys, None, clock)?.of_whoever_signs().await))
             }
-            (SignIn::AwsProfile(_) | SignIn::AwsDefault, _) if profile.signer.is_none() => {
-                Err(Error::new(
-                    Code::ByHand,
-                    "the keys of this profile belong to the AWS tools, so Lapse can't replace them",
-                    "Let Lapse sign with a key of its own (lapse profile signer create), or revoke the shares one by one: lapse revoke ID…",
-                ))
-            }
+            _ if let Err(error) = may_replace(profile) => Err(error),
             (_, Way::GarageAdmin) => Err(Error::new(
                 Code::ByHand,
                 "Garage switches keys by its admin API alone",
@@ -518,6 +510,7 @@ impl Lapse {
     /// The user's keys, once there is room for one more.
     async fn make_room(
         &self,
+        profile: &Profile,
         authority: &dyn Authority,
         old_key: &str,
         consent: &Consent,
@@ -541,7 +534,40 @@ impl Lapse {
         }
         authority.delete(unwanted).await?;
         self.history.end_key(unwanted, Timestamp::now()).await?;
+        self.history
+            .note(of_key("key_deleted", profile, unwanted, self.clock(profile)?.now()))
+            .await?;
         keys.retain(|key| key.access_key != *unwanted);
         Ok(keys)
     }
+}
+
+/// That something was done with a key, of which no link was asked.
+fn of_key(how: &str, profile: &Profile, key: &str, at: Timestamp) -> Revocation {
+    Revocation {
+        at,
+        how: how.to_owned(),
+        profile: profile.name.clone(),
+        share: None,
+        name: None,
+        label: None,
+        old_key: Some(key.to_owned()),
+        new_key: None,
+        checked: 0,
+        refused: 0,
+        kept: 0,
+    }
+}
+
+/// Keys of the AWS tools are theirs: what Lapse put in their place would not be where they look.
+fn may_replace(profile: &Profile) -> Result<()> {
+    let is_theirs = matches!(profile.sign_in, SignIn::AwsProfile(_) | SignIn::AwsDefault);
+    if !is_theirs || profile.signer.is_some() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::ByHand,
+        "the keys of this profile belong to the AWS tools, so Lapse can't replace them",
+        "Let Lapse sign with a key of its own (lapse profile signer create), or revoke the shares one by one: lapse revoke ID…",
+    ))
 }

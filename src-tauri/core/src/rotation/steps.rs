@@ -32,6 +32,8 @@ const AT_ONCE: usize = 48;
 const ABOUT: SignedDuration = SignedDuration::from_mins(2);
 /// A plan whose links can't be asked isn't kept open for ever.
 pub(super) const OLD: SignedDuration = SignedDuration::from_hours(1);
+/// Nor one that waits for a person: no link lives longer.
+const OLD_BY_HAND: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// What a rotation has just done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +105,8 @@ pub struct AllRevoked {
     pub kept: Vec<Shared>,
     /// Whether everything asked shows that what signed before is off, kept shares' old links too.
     pub is_off: bool,
+    /// Whether only a person can switch the old key off.
+    pub by_hand: bool,
     /// Whether the old key can be switched on again.
     pub is_restorable: bool,
 }
@@ -272,6 +276,7 @@ impl Lapse {
     /// Takes the new key away again: nothing has changed.
     pub(super) async fn undo(&self, profile: &Profile, plan: &mut Rotation) -> Result<()> {
         self.history.set_step(plan.id, Step::Undoing)?;
+        crate::point::reach("undo_begun");
         if plan.by_hand {
             let new_key = plan.new_key.clone().unwrap_or_default();
             // One that was kept before is someone's.
@@ -293,6 +298,7 @@ impl Lapse {
         };
         if let Some(new_key) = new_key {
             authority.delete(&new_key).await?;
+            crate::point::reach("undo_deleted");
             if !profile.is_local() {
                 let name = profile.secret_name(&new_key);
                 self.keychain.keychain().delete(&name).await.map_err(keychain_error)?;
@@ -364,7 +370,8 @@ impl Lapse {
             crate::point::reach("rotate_deleted");
             self.stepped(&RotationStep::Deleted);
         }
-        let is_over = answered.all || Timestamp::now().duration_since(plan.began_at) > OLD;
+        let old = if plan.by_hand { OLD_BY_HAND } else { OLD };
+        let is_over = answered.all || Timestamp::now().duration_since(plan.began_at) > old;
         self.sum_up(&bucket, plan, new, &answered, is_over).await
     }
 
@@ -424,6 +431,7 @@ impl Lapse {
             unasked,
             kept,
             is_off: all,
+            by_hand: plan.by_hand,
             is_restorable: plan.role().is_none() && !plan.is_own && all,
         })
     }

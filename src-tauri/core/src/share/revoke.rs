@@ -1,6 +1,7 @@
 //! Taking shares back, one by one: the object is deleted, or moved to another key, and the storage is asked with every
 //! link that was ever given.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -175,22 +176,33 @@ impl Lapse {
         Ok(stream::iter(revoking).buffered(AT_ONCE).collect().await)
     }
 
-    /// Deletes the old versions that the bucket keeps of a share's object, after it was revoked.
+    /// Deletes the old versions that the bucket keeps of what a share's links led to, after it was revoked. A file that was
+    /// kept stays, with its versions.
     pub async fn purge(&self, id: &ShareId) -> Result<usize> {
         let share = self.find(id)?;
-        if share.revoked_at.is_none() || !share.is_ours() {
+        let mut keys: BTreeSet<_> =
+            share.links.iter().filter_map(|link| link.facts.key(&share.bucket)).collect();
+        if share.revoked_at.is_some() {
+            keys.insert(share.key.clone());
+        } else {
+            keys.remove(&share.key);
+        }
+        if keys.is_empty() || !share.is_ours() {
             return Err(Error::new(
                 Code::NotActive,
-                format!("the share {} isn't revoked with its file", share.id),
+                format!("the share {} isn't revoked", share.id),
                 format!("Revoke it first: lapse revoke {}", share.id),
             ));
         }
         let bucket = self.bucket_of(&share).await?;
-        let versions = bucket.versions(&share.key).await?;
-        for version in &versions {
-            bucket.delete_version(&share.key, version).await?;
+        let mut deleted = 0;
+        for key in keys {
+            for version in bucket.versions(&key).await? {
+                bucket.delete_version(&key, &version).await?;
+                deleted += 1;
+            }
         }
-        Ok(versions.len())
+        Ok(deleted)
     }
 
     /// What was revoked so far, the oldest first: kept when objects and shares are gone. No secret is in it.

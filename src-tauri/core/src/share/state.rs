@@ -148,17 +148,17 @@ impl Share {
         }
     }
 
-    /// Revoked means measured: all links open the same object, so one that was refused since then proves it,
-    /// and one that still works disproves it. With no link left to ask, their time is over anyway.
+    /// Revoked means measured: all links open the same object, so one that was refused since then proves it, and one that
+    /// still works disproves it. That a key is off speaks for its own links alone. With none left to ask, their time is over
+    /// anyway.
     fn revoked(&self, at: Timestamp, now: Timestamp) -> State {
-        let mut alive = self.links.iter().filter(|link| link.facts.ends_at() > now).peekable();
-        if alive.peek().is_none() {
-            return State::Revoked(at);
-        }
-        let seen: Vec<Seen> = alive.filter_map(|link| link.seen_since(at)).collect();
-        if seen.contains(&Seen::Works) {
+        let alive = self.links.iter().filter(|link| link.facts.ends_at() > now);
+        let seen: Vec<_> = alive.map(|link| link.seen_since(at)).collect();
+        if seen.contains(&Some(Seen::Works)) {
             State::Active
-        } else if seen.iter().any(|seen| seen.is_refusal()) {
+        } else if seen.iter().any(|seen| matches!(seen, Some(Seen::Gone | Seen::Refused)))
+            || seen.iter().all(|seen| seen.is_some_and(Seen::is_refusal))
+        {
             State::Revoked(at)
         } else {
             State::Unreachable(Unreachable::NoAnswer)

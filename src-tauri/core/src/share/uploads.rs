@@ -86,6 +86,11 @@ impl Uploads {
         );
     }
 
+    /// Ends an upload if it runs here; it is gone on with later.
+    pub(crate) fn stop(&self, id: &ShareId) {
+        self.tell(id, Told::Stop);
+    }
+
     fn ids(&self) -> Vec<ShareId> {
         self.inner().running.keys().cloned().collect()
     }

@@ -3,6 +3,7 @@
 //! A link is a function of [`LinkFacts`] and the secret: whoever keeps the facts can make the same
 //! link again, so the link itself is never kept.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -12,7 +13,7 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::Keys;
 use crate::keychain::Sensitive;
@@ -82,6 +83,14 @@ impl LinkFacts {
         let path = self.path.trim_start_matches('/');
         path.strip_prefix(bucket).and_then(|rest| rest.strip_prefix('/')) == Some(&encoded)
             || path == encoded
+    }
+
+    /// The key of the object that it opens.
+    pub(crate) fn key(&self, bucket: &str) -> Option<String> {
+        let path = self.path.strip_prefix('/')?;
+        let is_of_host = self.host.strip_prefix(bucket).is_some_and(|rest| rest.starts_with('.'));
+        let key = if is_of_host { path } else { path.strip_prefix(bucket)?.strip_prefix('/')? };
+        percent_decode_str(key).decode_utf8().ok().map(Cow::into_owned)
     }
 
     /// When the storage starts to refuse it.

@@ -80,9 +80,7 @@ impl WatchedFolder {
             after: After::Nothing,
         }
     }
-}
 
-impl WatchedFolder {
     /// Whether one of the two is in the other: files could be shared twice.
     pub(crate) fn touches(&self, other: &Self) -> bool {
         let (path, there) = (Path::new(&self.path), Path::new(&other.path));
@@ -377,8 +375,15 @@ impl Lapse {
         let found = Root::at(Path::new(&folder.path), None).ok().map(|root| root.identity);
         if !matches!((&found, &before), (Some(found), Some(before)) if found.is_same(before)) {
             let looker = self.looker(&folder.path, number, Scope::of(&folder), Instant::now())?;
+            // What is seen is kept of this one alone.
+            rows.set_identity(number, found.as_ref())?;
             let looking = tokio::task::spawn_blocking(move || looker.look_through(Fresh::Left));
-            looking.await.map_err(|error| cannot_look(&folder.path, &error))??;
+            let seen = looking.await.map_err(|error| cannot_look(&folder.path, &error));
+            if !matches!(&seen, Ok(Ok(seen)) if !seen.is_away) {
+                rows.set_identity(number, before.as_ref())?;
+                seen??;
+                return Err(went_away(&folder.path));
+            }
         }
         rows.move_folder(path, &folder.path)?;
         rows.set_identity(number, found.as_ref())?;
@@ -386,14 +391,24 @@ impl Lapse {
         Ok(folder)
     }
 
-    /// Watches a folder no more. Its files aren't touched, and its links live on: which shares came from it is given.
-    pub fn remove_folder(&self, path: &str) -> Result<Vec<ShareId>> {
+    /// Watches a folder no more. Its files aren't touched; what is being sent is given up; its links live on: which shares
+    /// came from it is given.
+    pub async fn remove_folder(&self, path: &str) -> Result<Vec<ShareId>> {
         self.settings()?.folder(path)?;
         self.change_settings(|settings| {
             settings.remove_folder(path);
             Ok(())
         })?;
         self.history.watched().forget_folder(path)?;
+        for share in self.history.shares_of_folder(path)? {
+            if share.failed.is_none()
+                && self.history.upload(&share.id)?.is_some()
+                && let Err(error) = self.cancel(&share.id).await
+            {
+                // Whoever sends it was told.
+                tracing::info!(code = error.code.as_str(), "an upload isn't given up yet");
+            }
+        }
         self.live_shares_of_folder(path)
     }
 
@@ -487,6 +502,11 @@ fn not_text(path: &Path) -> Error {
         ),
         "Rename that folder; the files in it may have any name.",
     )
+}
+
+fn went_away(path: &str) -> Error {
+    let what = format!("{} went away while it was looked through", path.escape_debug());
+    Error::new(Code::Folder, what, "Try again when it is back.")
 }
 
 fn cannot_look(path: &str, error: &tokio::task::JoinError) -> Error {

@@ -8,7 +8,7 @@ use notify::EventKind;
 use notify::event::{AccessKind, AccessMode};
 
 /// More news than that, and all is looked through.
-const MOST_NEWS: usize = 10_000;
+pub(super) const MOST_NEWS: usize = 10_000;
 
 /// What the system told since it was last asked.
 #[derive(Debug, Default)]

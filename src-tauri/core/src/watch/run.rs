@@ -12,7 +12,7 @@ use notify::RecommendedWatcher;
 use tokio::task::JoinHandle;
 
 use super::look::{Fresh, Looked, SETTLE, Watcher, by_folder};
-use super::news::News;
+use super::news::{MOST_NEWS, News};
 use super::rules::Scope;
 use super::running::{Before, Running};
 use super::{Away, Batch, WatchedFolder};
@@ -27,6 +27,8 @@ use crate::{Code, Error, Result};
 const GATHER: Duration = Duration::from_millis(40);
 /// How often it is looked whether the folders and the settings are as they were.
 const TICK: Duration = Duration::from_secs(5);
+/// Longer than any folder is left alone.
+const FAR: Duration = Duration::from_hours(24);
 /// Files that are looked at a second time together.
 const SETTLED_AT_ONCE: usize = 256;
 /// After so many failures in a row it is the storage, not the files.
@@ -37,6 +39,8 @@ const LONGEST_WAIT: Duration = Duration::from_mins(5);
 const STOPPING: Duration = Duration::from_secs(20);
 /// How often it is told how many are shared, while many are.
 const TELL: Duration = Duration::from_secs(1);
+/// After so long without another one what was shared is told.
+const LONG: Duration = Duration::from_secs(5);
 /// The clock went on while this computer slept, or was set.
 const JUMP: Duration = Duration::from_secs(3);
 
@@ -60,6 +64,8 @@ struct Run<'a> {
     ready: VecDeque<Waiting>,
     sending: FuturesUnordered<BoxFuture<'a, Sent>>,
     under_way: HashSet<Place>,
+    /// Folders that the person lets wait.
+    paused: HashSet<i64>,
     /// When files may have settled.
     check_due: Instant,
     next_tick: Instant,
@@ -105,6 +111,7 @@ impl<'a> Run<'a> {
             ready: VecDeque::new(),
             sending: FuturesUnordered::new(),
             under_way: HashSet::new(),
+            paused: HashSet::new(),
             check_due: now,
             next_tick: now,
         }
@@ -170,6 +177,8 @@ impl<'a> Run<'a> {
             .is_ok_and(|passed| passed > clocks.0.duration_since(self.clocks.0) + JUMP);
         self.clocks = clocks;
         self.heed_settings();
+        // Some may have begun only since.
+        self.stop_paused();
         for one in &mut self.folders {
             one.look_at_root(self.lapse, self.watcher.as_ref());
             if slept {
@@ -182,9 +191,11 @@ impl<'a> Run<'a> {
             one.tell_trouble(self.lapse);
         }
         for at in 0..self.folders.len() {
-            // The last of them may be gone instead.
-            if self.folders[at].newest.is_some() && !self.is_busy(self.folders[at].number()) {
-                self.end_batch(at);
+            let one = &self.folders[at];
+            // The last of them may be gone instead, or take longer than a person waits for what is there.
+            let is_long = one.newest.is_some() && one.shared_at.elapsed() > LONG;
+            if one.newest.is_some() && (is_long || !self.is_busy(one.number())) {
+                self.end_batch(at, is_long);
             }
         }
     }
@@ -210,18 +221,23 @@ impl<'a> Run<'a> {
 
     /// Watches what the settings name.
     fn take_up(&mut self, settings: &Settings) -> Result<()> {
-        let mut wanted = settings.folders()?;
-        wanted.retain(|folder| !folder.paused);
+        let (paused, wanted): (Vec<_>, Vec<_>) =
+            settings.folders()?.into_iter().partition(|folder| folder.paused);
+        let rows = self.lapse.history.watched();
+        self.paused =
+            paused.iter().map(|folder| rows.folder(&folder.path)).collect::<Result<_>>()?;
+        self.stop_paused();
         let is_known =
             |folder: &WatchedFolder| self.folders.iter().any(|one| one.folder == *folder);
         let gone = self.folders.iter().any(|one| !wanted.contains(&one.folder));
         if !gone && wanted.iter().all(is_known) {
             return Ok(());
         }
+        let mut before = Vec::new();
         if gone || self.watcher.is_none() {
             // News of folders that aren't watched any more would come on.
             self.watcher = self.new_watcher();
-            self.folders.clear();
+            before = std::mem::take(&mut self.folders);
             self.ready.clear();
         }
         for folder in wanted {
@@ -230,7 +246,13 @@ impl<'a> Run<'a> {
             }
             let number = self.lapse.history.watched().folder(&folder.path)?;
             match self.running(folder, number) {
-                Ok(one) => self.folders.push(one),
+                Ok(mut one) => {
+                    // A batch goes on.
+                    if let Some(before) = before.iter().find(|before| before.number() == number) {
+                        (one.count, one.newest) = (before.count, before.newest.clone());
+                    }
+                    self.folders.push(one);
+                }
                 Err(error) => {
                     let text = error.to_string();
                     self.lapse.history.watched().set_trouble(number, Some(&text))?;
@@ -238,6 +260,16 @@ impl<'a> Run<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What is being sent of folders that are paused stops: it is gone on with later.
+    fn stop_paused(&self) {
+        let rows = self.lapse.history.watched();
+        for place in self.under_way.iter().filter(|place| self.paused.contains(&place.folder)) {
+            if let Ok(Some(share)) = rows.share_of(place) {
+                self.lapse.uploads.stop(&share);
+            }
+        }
     }
 
     fn running(&mut self, folder: WatchedFolder, number: i64) -> Result<Running> {
@@ -280,6 +312,10 @@ impl<'a> Run<'a> {
             one.news.extend(
                 told.paths.iter().filter(|path| path.starts_with(&one.looker.root)).cloned(),
             );
+            // Gathered while it is being looked through.
+            if one.news.len() > MOST_NEWS {
+                (one.next, one.news) = (now, HashSet::new());
+            }
         }
     }
 
@@ -296,6 +332,10 @@ impl<'a> Run<'a> {
             }
             let news = std::mem::take(&mut one.news);
             one.is_looking = true;
+            if all {
+                // What is lost meanwhile brings it near again.
+                one.next = now + FAR;
+            }
             let (id, looker, before) = (one.id, one.looker.clone(), one.before.clone());
             self.looking.push(tokio::task::spawn_blocking(move || {
                 let began = Instant::now();
@@ -468,6 +508,7 @@ impl<'a> Run<'a> {
                 if let Some(share) = share {
                     running.count += 1;
                     running.newest = Some(share);
+                    running.shared_at = now;
                 }
                 if running.told.elapsed() >= TELL {
                     running.told = now;
@@ -478,7 +519,7 @@ impl<'a> Run<'a> {
         }
         if !self.is_busy(self.folders[at].number()) {
             self.check_due = self.check_due.min(now);
-            self.end_batch(at);
+            self.end_batch(at, false);
         }
     }
 
@@ -488,10 +529,12 @@ impl<'a> Run<'a> {
             || self.ready.iter().any(|one| one.place.folder == folder)
     }
 
-    fn end_batch(&mut self, at: usize) {
+    /// Tells what was shared, once nothing waits any more; `though`: though something does.
+    fn end_batch(&mut self, at: usize, though: bool) {
         let running = &mut self.folders[at];
         let number = running.number();
-        if matches!(self.lapse.history.watched().is_waiting(number), Ok(true) | Err(_)) {
+        let waits = || !matches!(self.lapse.history.watched().is_waiting(number), Ok(false));
+        if !though && waits() {
             return;
         }
         if let Some(newest) = running.newest.take() {
@@ -518,7 +561,8 @@ impl<'a> Run<'a> {
             // Many were under way when the first of them failed.
             _ if !running.is_open(now) => {}
             _ => {
-                running.failures += 1;
+                // One that went wrong before says nothing of the others.
+                running.failures += u32::from(one.tries == 0);
                 let is_storage =
                     error.passes() || running.failures >= IN_A_ROW || is_of_profile(error.code);
                 if is_storage {

@@ -13,6 +13,8 @@ use crate::share::ShareId;
 
 /// How often a folder is looked through of which the system tells every change: it may be wrong.
 const SELDOM: Duration = Duration::from_mins(15);
+/// The same of one that takes long.
+const RARELY: Duration = Duration::from_hours(6);
 /// The same where it tells nothing.
 const OFTEN: Duration = Duration::from_secs(5);
 
@@ -49,6 +51,7 @@ pub(super) struct Running {
     /// Shared since all was shared the last time.
     pub(super) count: usize,
     pub(super) newest: Option<ShareId>,
+    pub(super) shared_at: Instant,
     /// When it was told last how it goes.
     pub(super) told: Instant,
 }
@@ -91,6 +94,7 @@ impl Running {
             trouble,
             count: 0,
             newest: None,
+            shared_at: Instant::now(),
             told: Instant::now(),
         }
     }
@@ -100,9 +104,9 @@ impl Running {
         self.every = if self.is_polled() {
             (took * 50).clamp(OFTEN, SELDOM)
         } else {
-            (took * 1000).max(SELDOM)
+            (took * 1000).clamp(SELDOM, RARELY)
         };
-        self.next = Instant::now() + self.every;
+        self.next = self.next.min(Instant::now() + self.every);
     }
 
     /// Looks whether a folder is there, and which one it is.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use md5::{Digest as _, Md5};
 
 use super::{After, Changed, SHARED, WatchedFolder};
-use crate::history::{Waiting, sent_already};
+use crate::history::{Said, Waiting, sent_already};
 use crate::lapse::{Lapse, PASSPHRASE_FILE};
 use crate::share::{self, Fingerprint, Request, Share, ShareId, Shared, Source, open_directly};
 use crate::storage::SECRET_FROM_ENV;
@@ -41,7 +41,12 @@ impl Lapse {
                     self.after(folder, path, one, one.before.clone(), &share).await?;
                     return Ok(Some(share.id));
                 }
-                if is_content(path, one.fingerprint.size, &share).await {
+                // By another number: on some disks each file gets a new one whenever they are put in.
+                let is_as_then = share.fingerprint().is_some_and(|then| {
+                    let now = one.fingerprint;
+                    (then.size, then.modified) == (now.size, now.modified)
+                });
+                if is_as_then || is_content(path, one.fingerprint.size, &share).await {
                     self.history.set_shared(&one.place, one.fingerprint, &share.id, None).await?;
                     return Ok(None);
                 }
@@ -49,16 +54,26 @@ impl Lapse {
             } else if self.history.is_under_way(&share.id) {
                 // By the name that the file had.
                 return Err(sent_already(&share.id));
-            } else if self.history.upload(&share.id)?.is_none() {
-                // Nothing of it is left.
-                self.hide(&share.id)?;
-            } else if share.failed.is_none() && is_it && share.file() == Some(path) {
-                let shared = self.carry_on(&share.id).await?;
-                self.after(folder, path, one, one.before.clone(), &shared.share).await?;
-                return Ok(Some(shared.share.id));
-            } else {
+            } else if let Some(upload) = self.history.upload(&share.id)? {
+                if share.failed.is_none() && is_it && share.file() == Some(path) {
+                    if upload.said == Some(Said::Pause) && upload.trouble.is_none() {
+                        return Err(is_paused(&share.id));
+                    }
+                    match self.carry_on(&share.id).await {
+                        // There is nobody to go on with it for: it is sent to the profile of now.
+                        Err(error) if error.code == Code::NoSuchProfile => {}
+                        carried => {
+                            let share = carried?.share;
+                            self.after(folder, path, one, one.before.clone(), &share).await?;
+                            return Ok(Some(share.id));
+                        }
+                    }
+                }
                 // It failed, or was being sent as it was before or by another name.
                 self.give_up(&share.id).await?;
+            } else {
+                // Nothing of it is left.
+                self.hide(&share.id)?;
             }
         }
         if one.share.is_none() && self.was_only_renamed(path, one).await? {
@@ -143,6 +158,12 @@ impl Lapse {
         before: Option<ShareId>,
         share: &Share,
     ) -> Result<()> {
+        // What is wanted now: the folder may be watched no more.
+        let Ok(folder) = self.settings()?.folder(&folder.path) else {
+            let fingerprint = share.fingerprint().unwrap_or(one.fingerprint);
+            return self.history.set_shared(&one.place, fingerprint, &share.id, None).await;
+        };
+        let mut wrong = None;
         // One that is moved can't have changed: what has its name now is another file.
         if folder.changed == Changed::Withdraw
             && folder.after != After::Move
@@ -150,8 +171,13 @@ impl Lapse {
             && let Err(error) = self.revoke(&before, share::File::Deleted).await
         {
             let text =
-                format!("The link to the earlier «{}» isn't taken back: {error}", share.name);
-            self.notice(&share.id, text);
+                format!("the link to what it was before isn't taken back yet ({before}): {error}");
+            if error.passes() {
+                // It is tried again, by itself: no other file waits for that.
+                return Err(Error::new(Code::Folder, text, "Lapse tries that again."));
+            }
+            self.notice(&share.id, text.clone());
+            wrong = Some(text);
         }
         let done = match &folder.after {
             After::Nothing => Ok(()),
@@ -164,9 +190,10 @@ impl Lapse {
                 moving.await.unwrap_or(Ok(()))
             }
         };
-        let wrong = done.err().map(|error| format!("It is shared, but {error}"));
-        if let Some(wrong) = &wrong {
-            self.notice(&share.id, wrong.clone());
+        if let Err(error) = done {
+            let text = format!("It is shared, but {error}");
+            self.notice(&share.id, text.clone());
+            wrong = Some(text);
         }
         let fingerprint = share.fingerprint().unwrap_or(one.fingerprint);
         self.history.set_shared(&one.place, fingerprint, &share.id, wrong).await
@@ -278,6 +305,11 @@ fn move_to_shared(root: &str, path: &Path, seen: Fingerprint) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn is_paused(id: &ShareId) -> Error {
+    let what = "its upload is paused";
+    Error::new(Code::Folder, what, format!("Let it go on: lapse resume {id}"))
 }
 
 fn shown(path: &Path) -> String {

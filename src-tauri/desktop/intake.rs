@@ -197,9 +197,8 @@ pub(crate) async fn go_on(app: AppHandle) {
         for upload in unfinished.into_iter().flatten() {
             let id = upload.share.id.clone();
             let Ok(lapse) = shell.lapse() else { break };
-            // A watched folder's own go on when it is looked through, if they are to.
             let waits = upload.can_go_on
-                && upload.share.folder.is_none()
+                && matches!(lapse.is_watchers(&upload.share), Ok(false))
                 && !upload.paused
                 && lapse.show(&id).is_ok_and(|known| known.state == State::Paused);
             if waits && !lapse.is_interrupted() && shell.intake.own(&id) {
@@ -219,21 +218,27 @@ pub(crate) async fn go_on(app: AppHandle) {
 
 /// Finishes or undoes revokes that were cut off, of an earlier start or of a storage that was away, until the app ends.
 pub(crate) async fn finish_revokes(app: AppHandle) {
-    let mut pause = LOOK;
+    let (mut pause, mut next) = (LOOK, Instant::now());
     loop {
-        let finished = match app.state::<Shell>().lapse() {
-            Ok(lapse) => Box::pin(lapse.finish_revokes()).await,
+        let lapse = app.state::<Shell>().lapse();
+        let finished = match &lapse {
+            Ok(lapse) if Instant::now() >= next => {
+                let finished = Box::pin(lapse.finish_revokes()).await;
+                // It may be a person who is waited for.
+                pause = if finished.is_empty() { LOOK } else { (pause * 2).min(LONGEST_LOOK) };
+                next = Instant::now() + pause;
+                finished
+            }
+            Ok(lapse) => Box::pin(lapse.finish_moves()).await.into_iter().map(Err).collect(),
             Err(_) => Vec::new(),
         };
-        // It may be a person who is waited for.
-        pause = if finished.is_empty() { LOOK } else { (pause * 2).min(LONGEST_LOOK) };
         if finished.iter().any(Result::is_ok) {
             change(&app, Change::List);
         }
         for error in finished.into_iter().filter_map(Result::err) {
             tracing::info!(code = error.code.as_str(), "a revoke waits to be finished");
         }
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(LOOK).await;
     }
 }
 

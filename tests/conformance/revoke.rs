@@ -625,10 +625,12 @@ fn links_are_kept(count: usize) {
     let lapse = rotating(Server::SeaweedFs);
     let files: Vec<_> =
         (0..count).map(|n| lapse.file(format!("{n:03}.txt"), format!("{n}"))).collect();
-    let mut words = vec!["share".into(), "--no-copy".into(), "--json".into()];
-    words.extend(files.iter().map(|file| file.clone().into_os_string()));
-    let shares: Vec<Share> =
-        lapse.run(words).success().lines().into_iter().map(Share::of).collect();
+    let mut shares = Vec::new();
+    for some in files.chunks(1000) {
+        let mut words = vec!["share".into(), "--no-copy".into(), "--json".into()];
+        words.extend(some.iter().map(|file| file.clone().into_os_string()));
+        shares.extend(lapse.run(words).success().lines().into_iter().map(Share::of));
+    }
     let mut words: Vec<&str> = [&ALL[..], &["--keep"]].concat();
     words.extend(shares.iter().map(|share| share.id.as_str()));
     let began = Instant::now();

@@ -76,7 +76,7 @@ const looks: Look[] = [
     async (page) => {
       await page.evaluate(() => (window.fake.scene.notKnown = 1));
       await revokeAllByHand(page);
-      await expect(page.getByText("Your old key is still on")).toBeVisible();
+      await expect(page.getByText("Your old key isn’t seen to be off yet")).toBeVisible();
     },
   ],
   ["revoke-all-role", "revoke-role", openRevokeAll],

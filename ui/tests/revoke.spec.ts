@@ -111,12 +111,13 @@ test("a key that the person hasn't switched off yet isn't called off", async ({
   await open(page, "revoke-by-hand");
   await page.evaluate(() => (window.fake.scene.notKnown = 6));
   await revokeAllByHand(page);
-  await expect(page.getByText("Your old key is still on")).toBeVisible();
+  await expect(page.getByText("Your old key isn’t seen to be off yet")).toBeVisible();
   const steps = page.getByRole("listitem").filter({ hasText: "Now switch" });
-  await expect(steps).toHaveText(/Working/);
+  await expect(steps).toHaveText(/Your turn/);
   await expect(
-    page.getByText(/0 of 6 old links now refuse access\s+Lapse asks again/),
+    page.getByText("Checked: 0 of 6 old links now refuse access"),
   ).toBeVisible();
+  await expect(page.getByText("Lapse asks again.")).toBeVisible();
 });
 
 test("a failure says whether anything changed", async ({ page }) => {

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::path::Path;
+use std::time::Duration;
 
 use lapse_core::share::ShareId;
 use lapse_core::watch::{After, Batch, Changed, FolderStatus, WatchedFolder};
@@ -15,6 +16,9 @@ use crate::args::{self, WatchArgs};
 use crate::clipboard;
 use crate::output::{Output, clock, columns, json_line, line};
 use crate::progress::{FolderNews, Screen};
+
+/// How often it is looked for revokes that were cut off.
+const BETWEEN: Duration = Duration::from_mins(1);
 
 pub(crate) async fn command(
     lapse: &Lapse,
@@ -260,8 +264,16 @@ async fn run(lapse: &Lapse, output: Output, screen: &Screen) -> Result<Outcome, 
         }
         std::future::pending::<()>().await;
     };
-    // Both go on at once: a link may wait for what an upload holds.
+    // What couldn't be taken back is tried again.
+    let finishing = async {
+        loop {
+            tokio::time::sleep(BETWEEN).await;
+            Box::pin(super::revoke::finish(lapse, output, super::revoke::FINISHING)).await;
+        }
+    };
+    // All go on at once: a link may wait for what an upload holds.
     tokio::select! {
+        () = finishing => Ok(Outcome::Done),
         ended = lapse.watch(told_to_stop()) => ended.map(|()| Outcome::Done),
         () = telling => Ok(Outcome::Done),
     }

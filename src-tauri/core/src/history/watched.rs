@@ -214,6 +214,14 @@ impl WatchedRows {
         })
     }
 
+    /// What is known of a folder is what was seen in another one from now on.
+    pub(crate) fn replace_folder(&self, path: &str, by: &str) -> Result<()> {
+        self.change(|connection| {
+            connection.execute("DELETE FROM folders WHERE path = ?1", [path])?;
+            connection.execute("UPDATE folders SET path = ?1 WHERE path = ?2", [path, by]).map(drop)
+        })
+    }
+
     pub(crate) fn identity(&self, folder: i64) -> Result<Option<Identity>> {
         self.read(|connection| {
             connection
@@ -260,19 +268,29 @@ impl WatchedRows {
         self.change(|connection| connection.execute(sql, params![folder, scope]).map(drop))
     }
 
-    /// The share that is made of a file, or was.
-    pub(crate) fn share_of(&self, place: &Place) -> Result<Option<ShareId>> {
-        let sql = "SELECT share FROM watched WHERE folder = ?1 AND dir = ?2 AND name = ?3";
-        let share: Option<Option<String>> = self.read(|connection| {
-            let values = params![place.folder, place.dir, place.name];
-            connection.query_row(sql, values, |row| row.get(0)).optional()
-        })?;
-        Ok(share.flatten().and_then(|id| id.parse().ok()))
+    /// A share of what a file was before, which is to be taken back still.
+    pub(crate) fn set_before(&self, place: &Place, share: &ShareId) -> Result<()> {
+        let sql = "UPDATE watched SET before = ?4 WHERE folder = ?1 AND dir = ?2 AND name = ?3";
+        let values = params![place.folder, place.dir, place.name, share.as_str()];
+        self.change(|connection| connection.execute(sql, values).map(drop))
+    }
+
+    /// A share was gone on with by whoever: nothing is wrong with its file any more.
+    pub(crate) fn wait_no_longer(&self, share: &ShareId) -> Result<()> {
+        let sql = "UPDATE watched SET error = NULL, retry_at = NULL, tries = 0 WHERE share = ?1 AND state = 1";
+        self.change(|connection| connection.execute(sql, [share.as_str()]).map(drop))
+    }
+
+    /// Whether a file of which a share is being made waits in a folder: whoever watches that goes on with it.
+    pub(crate) fn is_waited_with(&self, share: &ShareId) -> Result<bool> {
+        let sql = "SELECT 1 FROM watched WHERE share = ?1 AND state = 1 AND gone_at IS NULL";
+        self.read(|connection| connection.prepare_cached(sql)?.exists([share.as_str()]))
     }
 
     /// The file of a share that was given up is left alone until it changes, as it may have by now.
     pub(crate) fn leave(&self, share: &ShareId) -> Result<()> {
-        let sql = "UPDATE watched SET state = 0 WHERE share = ?1 AND state = 1 AND (size, modified, inode) =
+        let sql = "UPDATE watched SET state = 0, error = NULL, retry_at = NULL, tries = 0
+                   WHERE share = ?1 AND state = 1 AND (size, modified, inode) =
                    (SELECT origin_size, origin_modified, origin_inode FROM shares WHERE id = ?1)";
         self.change(|connection| connection.execute(sql, [share.as_str()]).map(drop))
     }

@@ -213,10 +213,6 @@ impl Lapse {
         }
         let authority = self.authority(&profile, &old_key, None).await?;
         let before = self.make_room(&profile, &*authority, &old_key, consent).await?;
-        if before.iter().any(|key| key.access_key == old_key && key.is_active) {
-            // It is on already: whether it may be switched is known before anything changes.
-            authority.set_active(&old_key, true).await?;
-        }
         let mut plan = Rotation {
             id: 0,
             profile: profile.name.clone(),
@@ -350,7 +346,11 @@ impl Lapse {
             }
             Step::Restoring => self.finish_restore(&profile, &plan).await.map(|()| None),
             _ => {
-                let new_key = plan.new_key.clone().unwrap_or_default();
+                let mut new_key = plan.new_key.clone().unwrap_or_default();
+                if plan.step == Step::Off {
+                    // It may have been replaced since.
+                    new_key = self.history.key_now(&new_key)?;
+                }
                 let new = self.keys(&profile, Some(&new_key)).await?;
                 self.finish(&profile, &mut plan, &new, LATER).await.map(Some)
             }
@@ -522,6 +522,12 @@ impl Lapse {
                 format!("{old_key} isn't among the keys that its sign-in may list"),
                 "It was made another way (by the server's own settings): replace it there, then correct the profile.",
             ));
+        }
+        // It is on already: whether it may be switched is known before anything changes. A signer's rotator may.
+        if keys.iter().any(|key| key.access_key == old_key && key.is_active)
+            && profile.signer.is_none()
+        {
+            authority.set_active(old_key, true).await?;
         }
         let Some(unwanted) = &consent.delete_key else { return Ok(keys) };
         let is_there = keys.iter().any(|key| key.access_key == *unwanted);

@@ -352,16 +352,23 @@ impl Lapse {
         }
         let asked = self.old_links(&bucket, plan)?;
         let nothing_asked = asked.is_empty();
-        let mut answered =
-            self.ask_all_until_refused(&bucket, asked, old.as_ref(), new, patience).await?;
-        // That a person switched it off is seen at a link, or at the key itself.
-        if plan.by_hand
-            && nothing_asked
-            && let Some(old) = old
-        {
-            let known = self.open_bucket(profile.clone(), old)?.knows_key().await;
-            answered.all = matches!(known, Err(error) if error.code == Code::SignIn);
-        }
+        let is_on = match &old {
+            // That a person switched it off is seen at a link, or at the key itself.
+            Some(old) if plan.by_hand && (nothing_asked || patience == LATER) => {
+                let known = self.open_bucket(profile.clone(), old.clone())?.knows_key().await;
+                Some(!matches!(known, Err(error) if error.code == Code::SignIn))
+            }
+            _ => None,
+        };
+        let mut answered = if is_on == Some(true) {
+            // Its links needn't be asked.
+            let checked = asked.iter().filter(|one| !one.is_kept).count();
+            Answered { checked, refused: 0, unasked: 0, all: false }
+        } else {
+            self.ask_all_until_refused(&bucket, asked, old.as_ref(), new, patience).await?
+        };
+        // Nobody can tell of one whose secret isn't kept.
+        answered.all &= !plan.by_hand || old.is_some();
         self.keep_clock(&bucket)?;
         crate::point::reach("rotate_asked");
         if plan.is_own && answered.all {

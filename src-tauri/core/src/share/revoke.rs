@@ -13,7 +13,7 @@ use super::{Share, ShareId, State, UnderWay, object_key};
 use crate::history::Revocation;
 use crate::home::create_private_file;
 use crate::lapse::Lapse;
-use crate::storage::{Bucket, Headers, Seen};
+use crate::storage::{Bucket, Headers, LinkFacts, Seen};
 use crate::{Code, Error, Result};
 
 /// Shares that are taken back at once.
@@ -180,13 +180,12 @@ impl Lapse {
     /// kept stays, with its versions.
     pub async fn purge(&self, id: &ShareId) -> Result<usize> {
         let share = self.find(id)?;
-        let mut keys: BTreeSet<_> =
-            share.links.iter().filter_map(|link| link.facts.key(&share.bucket)).collect();
-        if share.revoked_at.is_some() {
-            keys.insert(share.key.clone());
-        } else {
-            keys.remove(&share.key);
-        }
+        let left = |facts: &LinkFacts| {
+            share.revoked_at.is_some() || !facts.leads_to(&share.bucket, &share.key)
+        };
+        let links = share.links.iter().map(|link| &link.facts).filter(|facts| left(facts));
+        let mut keys: BTreeSet<_> = links.flat_map(|facts| facts.keys(&share.bucket)).collect();
+        keys.extend(share.revoked_at.map(|_| share.key.clone()));
         if keys.is_empty() || !share.is_ours() {
             return Err(Error::new(
                 Code::NotActive,
@@ -294,7 +293,8 @@ impl Lapse {
                 error.code,
                 format!("it isn't known whether «{}» is deleted: {}", share.name, error.message),
                 "Lapse finishes it at its next start; its link may open until then.",
-            )),
+            )
+            .passing(true)),
             Err(error) => {
                 self.history.end_delete(&share.id, before).await?;
                 Err(error)
@@ -335,7 +335,7 @@ impl Lapse {
     }
 
     /// Finishes what was cut off while objects were moved away. Gives why some couldn't be.
-    pub(crate) async fn finish_moves(&self) -> Vec<Error> {
+    pub async fn finish_moves(&self) -> Vec<Error> {
         let moves = match self.history.moves() {
             Ok(moves) => moves,
             Err(error) => return vec![error],

@@ -372,7 +372,14 @@ impl Lapse {
         self.keep_trouble(&id, None);
         let mut owned = Owned { share, upload, lock, resumed: true };
         match self.prepare(&mut owned).await {
-            Ok((bucket, input)) => Box::pin(self.send(bucket, owned, input)).await,
+            Ok((bucket, input)) => {
+                let is_watched = owned.share.folder.is_some();
+                let shared = Box::pin(self.send(bucket, owned, input)).await?;
+                if is_watched {
+                    self.history.watched().wait_no_longer(&id)?;
+                }
+                Ok(shared)
+            }
             Err(error) => {
                 self.wait_with(&id, &error);
                 self.history.disown(owned.lock, &id).await?;

@@ -86,11 +86,6 @@ impl Uploads {
         );
     }
 
-    /// Ends an upload if it runs here; it is gone on with later.
-    pub(crate) fn stop(&self, id: &ShareId) {
-        self.tell(id, Told::Stop);
-    }
-
     fn ids(&self) -> Vec<ShareId> {
         self.inner().running.keys().cloned().collect()
     }
@@ -211,7 +206,25 @@ impl Lapse {
     /// Lets an upload wait, whichever program sends it. What arrived is kept; what is under way is sent again
     /// later.
     pub fn pause(&self, id: &ShareId) -> Result<()> {
-        self.say(id, Some(Said::Pause)).map(drop)
+        let (id, _) = self.say(id, Some(Said::Pause))?;
+        // It waits for the person now, whatever it waited for before.
+        self.history.set_trouble(&id, None)
+    }
+
+    /// Ends the uploads from a watched folder that run here; they are gone on with later.
+    pub(crate) fn stop_uploads_of(&self, folder: &str) {
+        for id in self.uploads.ids() {
+            if self.history.find(&id).is_ok_and(|share| share.folder.as_deref() == Some(folder)) {
+                self.uploads.tell(&id, Told::Stop);
+            }
+        }
+    }
+
+    /// Whether whoever watches folders goes on with an upload by itself.
+    pub fn is_watchers(&self, share: &super::Share) -> Result<bool> {
+        let Some(folder) = &share.folder else { return Ok(false) };
+        Ok(self.settings()?.folder(folder).is_ok()
+            && self.history.watched().is_waited_with(&share.id)?)
     }
 
     /// Lets a paused upload go on. Gives whether a program sends it: where none does, [`Self::carry_on`] does.

@@ -3,7 +3,6 @@
 //! A link is a function of [`LinkFacts`] and the secret: whoever keeps the facts can make the same
 //! link again, so the link itself is never kept.
 
-use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -85,12 +84,12 @@ impl LinkFacts {
             || path == encoded
     }
 
-    /// The key of the object that it opens.
-    pub(crate) fn key(&self, bucket: &str) -> Option<String> {
-        let path = self.path.strip_prefix('/')?;
-        let is_of_host = self.host.strip_prefix(bucket).is_some_and(|rest| rest.starts_with('.'));
-        let key = if is_of_host { path } else { path.strip_prefix(bucket)?.strip_prefix('/')? };
-        percent_decode_str(key).decode_utf8().ok().map(Cow::into_owned)
+    /// The key of the object that it opens: by the path one where the bucket is in the host, another where it isn't.
+    pub(crate) fn keys(&self, bucket: &str) -> Vec<String> {
+        let path = percent_decode_str(self.path.trim_start_matches('/')).decode_utf8();
+        let Ok(path) = path else { return Vec::new() };
+        let below = path.strip_prefix(bucket).and_then(|rest| rest.strip_prefix('/'));
+        below.into_iter().chain([&*path]).map(str::to_owned).collect()
     }
 
     /// When the storage starts to refuse it.

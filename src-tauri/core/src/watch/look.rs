@@ -259,6 +259,7 @@ impl Looker {
             }
             visited.insert(dir);
         }
+        crate::point::reach("looked_below");
         changes.write()?;
         looked.is_away |= changes.is_away;
         Ok(())
@@ -406,7 +407,7 @@ impl Looker {
     }
 
     pub(super) fn path_of(&self, place: &Place) -> PathBuf {
-        self.path(&place.dir).join(path_of(&place.name))
+        place.below(&self.root)
     }
 }
 

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use self::look::{Fresh, Looker};
 use self::root::Root;
 pub(crate) use self::rules::{Rules, Scope};
-use crate::history::Place;
+use crate::history::{Identity, Place};
 use crate::home::create_private_file;
 use crate::lapse::Lapse;
 use crate::share::{Expiry, ShareId};
@@ -151,6 +151,13 @@ pub struct Batch {
     pub count: usize,
     /// The share of the last one.
     pub newest: ShareId,
+}
+
+impl Place {
+    /// The file's path, in a folder that is there.
+    fn below(&self, root: &Path) -> PathBuf {
+        root.join(look::path_of(&self.dir)).join(look::path_of(&self.name))
+    }
 }
 
 /// Held by the one process that watches.
@@ -285,9 +292,6 @@ impl Lapse {
             let counts = rows.counts(number)?;
             let failed = if counts.failed > 0 { rows.errors(number)? } else { Vec::new() };
             let root = PathBuf::from(&folder.path);
-            let path = |place: Place| {
-                root.join(look::path_of(&place.dir)).join(look::path_of(&place.name))
-            };
             let away = Root::at(&root, rows.identity(number)?.as_ref()).err();
             Ok(FolderStatus {
                 number,
@@ -296,7 +300,7 @@ impl Lapse {
                 trouble: rows.trouble(number)?.filter(|_| is_watched && !folder.paused),
                 shared: counts.shared,
                 waiting: counts.waiting,
-                failed: failed.into_iter().map(|(place, why)| (path(place), why)).collect(),
+                failed: failed.into_iter().map(|(place, why)| (place.below(&root), why)).collect(),
                 last_at: counts.last_at,
                 folder,
             })
@@ -370,25 +374,40 @@ impl Lapse {
             self.may_watch(&folder)?;
         }
         let rows = self.history.watched();
-        let number = rows.folder(path)?;
-        let before = rows.identity(number)?;
+        let before = rows.identity(rows.folder(path)?)?;
         let found = Root::at(Path::new(&folder.path), None).ok().map(|root| root.identity);
         if !matches!((&found, &before), (Some(found), Some(before)) if found.is_same(before)) {
-            let looker = self.looker(&folder.path, number, Scope::of(&folder), Instant::now())?;
-            // What is seen is kept of this one alone.
-            rows.set_identity(number, found.as_ref())?;
-            let looking = tokio::task::spawn_blocking(move || looker.look_through(Fresh::Left));
-            let seen = looking.await.map_err(|error| cannot_look(&folder.path, &error));
-            if !matches!(&seen, Ok(Ok(seen)) if !seen.is_away) {
-                rows.set_identity(number, before.as_ref())?;
-                seen??;
-                return Err(went_away(&folder.path));
-            }
+            self.look_at_another(path, &folder, found.as_ref()).await?;
         }
         rows.move_folder(path, &folder.path)?;
-        rows.set_identity(number, found.as_ref())?;
-        self.keep_folder(path, &folder)?;
+        if let Err(error) = self.keep_folder(path, &folder) {
+            rows.move_folder(&folder.path, path)?;
+            return Err(error);
+        }
         Ok(folder)
+    }
+
+    /// Another folder stands for one: what is in it already is left alone, and nothing is known of the other's files.
+    async fn look_at_another(
+        &self,
+        path: &str,
+        folder: &WatchedFolder,
+        found: Option<&Identity>,
+    ) -> Result<()> {
+        let rows = self.history.watched();
+        // No folder has such a path.
+        let aside = format!("{}//", folder.path);
+        rows.forget_folder(&aside)?;
+        let number = rows.folder(&aside)?;
+        rows.set_identity(number, found)?;
+        let looker = self.looker(&folder.path, number, Scope::of(folder), Instant::now())?;
+        let looking = tokio::task::spawn_blocking(move || looker.look_anew(Fresh::Left));
+        if looking.await.map_err(|error| cannot_look(&folder.path, &error))??.is_away {
+            let what =
+                format!("{} went away while it was looked through", folder.path.escape_debug());
+            return Err(Error::new(Code::Folder, what, "Try again when it is back."));
+        }
+        rows.replace_folder(path, &aside)
     }
 
     /// Watches a folder no more. Its files aren't touched; what is being sent is given up; its links live on: which shares
@@ -502,11 +521,6 @@ fn not_text(path: &Path) -> Error {
         ),
         "Rename that folder; the files in it may have any name.",
     )
-}
-
-fn went_away(path: &str) -> Error {
-    let what = format!("{} went away while it was looked through", path.escape_debug());
-    Error::new(Code::Folder, what, "Try again when it is back.")
 }
 
 fn cannot_look(path: &str, error: &tokio::task::JoinError) -> Error {

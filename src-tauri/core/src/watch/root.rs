@@ -139,6 +139,18 @@ fn is_network(path: &Path) -> bool {
     rustix::fs::statfs(path).is_ok_and(|found| KINDS.contains(&(found.f_type & 0xffff_ffff)))
 }
 
+/// Whether the files there get other inodes whenever the disk is put in: on FAT, exFAT, and what a program serves (FUSE).
+#[cfg(target_os = "linux")]
+pub(super) fn is_numbered_anew(path: &Path) -> bool {
+    const KINDS: [i64; 3] = [0x4d44, 0x2011_bab0, 0x6573_5546];
+    rustix::fs::statfs(path).is_ok_and(|found| KINDS.contains(&(found.f_type & 0xffff_ffff)))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_numbered_anew(_path: &Path) -> bool {
+    false
+}
+
 /// Told by the system there.
 #[cfg(not(target_os = "linux"))]
 fn is_network(_path: &Path) -> bool {

@@ -65,7 +65,7 @@ struct Run<'a> {
     sending: FuturesUnordered<BoxFuture<'a, Sent>>,
     under_way: HashSet<Place>,
     /// Folders that the person lets wait.
-    paused: HashSet<i64>,
+    paused: Vec<(i64, String)>,
     /// When files may have settled.
     check_due: Instant,
     next_tick: Instant,
@@ -111,7 +111,7 @@ impl<'a> Run<'a> {
             ready: VecDeque::new(),
             sending: FuturesUnordered::new(),
             under_way: HashSet::new(),
-            paused: HashSet::new(),
+            paused: Vec::new(),
             check_due: now,
             next_tick: now,
         }
@@ -179,6 +179,8 @@ impl<'a> Run<'a> {
         self.heed_settings();
         // Some may have begun only since.
         self.stop_paused();
+        // What another process did may let files go on.
+        self.check_due = self.check_due.min(clocks.0);
         for one in &mut self.folders {
             one.look_at_root(self.lapse, self.watcher.as_ref());
             if slept {
@@ -224,8 +226,10 @@ impl<'a> Run<'a> {
         let (paused, wanted): (Vec<_>, Vec<_>) =
             settings.folders()?.into_iter().partition(|folder| folder.paused);
         let rows = self.lapse.history.watched();
-        self.paused =
-            paused.iter().map(|folder| rows.folder(&folder.path)).collect::<Result<_>>()?;
+        self.paused.clear();
+        for folder in paused {
+            self.paused.push((rows.folder(&folder.path)?, folder.path));
+        }
         self.stop_paused();
         let is_known =
             |folder: &WatchedFolder| self.folders.iter().any(|one| one.folder == *folder);
@@ -264,10 +268,9 @@ impl<'a> Run<'a> {
 
     /// What is being sent of folders that are paused stops: it is gone on with later.
     fn stop_paused(&self) {
-        let rows = self.lapse.history.watched();
-        for place in self.under_way.iter().filter(|place| self.paused.contains(&place.folder)) {
-            if let Ok(Some(share)) = rows.share_of(place) {
-                self.lapse.uploads.stop(&share);
+        for (number, path) in &self.paused {
+            if self.under_way.iter().any(|place| place.folder == *number) {
+                self.lapse.stop_uploads_of(path);
             }
         }
     }
@@ -561,10 +564,10 @@ impl<'a> Run<'a> {
             // Many were under way when the first of them failed.
             _ if !running.is_open(now) => {}
             _ => {
+                let is_sure = error.passes() || is_of_profile(error.code);
                 // One that went wrong before says nothing of the others.
-                running.failures += u32::from(one.tries == 0);
-                let is_storage =
-                    error.passes() || running.failures >= IN_A_ROW || is_of_profile(error.code);
+                running.failures += u32::from(is_sure || one.tries == 0);
+                let is_storage = is_sure || running.failures >= IN_A_ROW;
                 if is_storage {
                     let pause = TICK * 2_u32.pow(running.failures.min(6));
                     running.waits = Some((now + pause.min(LONGEST_WAIT), error.to_string()));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use md5::{Digest as _, Md5};
 
+use super::root::is_numbered_anew;
 use super::{After, Changed, SHARED, WatchedFolder};
 use crate::history::{Said, Waiting, sent_already};
 use crate::lapse::{Lapse, PASSPHRASE_FILE};
@@ -31,26 +32,27 @@ impl Lapse {
         path: &Path,
         one: &Waiting,
     ) -> Result<Option<ShareId>> {
-        let mut before = None;
+        let mut before = Vec::new();
         for earlier in [&one.share, &one.before].into_iter().flatten() {
             let Some(share) = self.earlier_share(earlier)? else { continue };
             let is_it = share.fingerprint() == Some(one.fingerprint);
             if share.etag.is_some() && !share.links.is_empty() {
                 if is_it {
                     // Lapse ended right after it was shared.
-                    self.after(folder, path, one, one.before.clone(), &share).await?;
+                    self.after(one, Vec::from_iter(one.before.clone()), &share).await?;
                     return Ok(Some(share.id));
                 }
-                // By another number: on some disks each file gets a new one whenever they are put in.
-                let is_as_then = share.fingerprint().is_some_and(|then| {
+                let is_as_then = || {
                     let now = one.fingerprint;
-                    (then.size, then.modified) == (now.size, now.modified)
-                });
-                if is_as_then || is_content(path, one.fingerprint.size, &share).await {
+                    let is_it =
+                        |then: Fingerprint| (then.size, then.modified) == (now.size, now.modified);
+                    share.fingerprint().is_some_and(is_it) && is_numbered_anew(path)
+                };
+                if is_content(path, one.fingerprint.size, &share).await || is_as_then() {
                     self.history.set_shared(&one.place, one.fingerprint, &share.id, None).await?;
                     return Ok(None);
                 }
-                before = before.or(Some(share.id));
+                before.push(share.id);
             } else if self.history.is_under_way(&share.id) {
                 // By the name that the file had.
                 return Err(sent_already(&share.id));
@@ -64,7 +66,7 @@ impl Lapse {
                         Err(error) if error.code == Code::NoSuchProfile => {}
                         carried => {
                             let share = carried?.share;
-                            self.after(folder, path, one, one.before.clone(), &share).await?;
+                            self.after(one, Vec::from_iter(one.before.clone()), &share).await?;
                             return Ok(Some(share.id));
                         }
                     }
@@ -80,7 +82,7 @@ impl Lapse {
             return Ok(None);
         }
         let shared = self.share_anew(folder, path, one).await?;
-        self.after(folder, path, one, before, &shared.share).await?;
+        self.after(one, before, &shared.share).await?;
         Ok(Some(shared.share.id))
     }
 
@@ -149,44 +151,44 @@ impl Lapse {
         shared
     }
 
-    /// What is done once a file is shared; each of it may be done again.
-    async fn after(
-        &self,
-        folder: &WatchedFolder,
-        path: &Path,
-        one: &Waiting,
-        before: Option<ShareId>,
-        share: &Share,
-    ) -> Result<()> {
-        // What is wanted now: the folder may be watched no more.
-        let Ok(folder) = self.settings()?.folder(&folder.path) else {
-            let fingerprint = share.fingerprint().unwrap_or(one.fingerprint);
+    /// What is done once a file is shared, as is wanted now; each of it may be done again. `before`: what its earlier
+    /// content was shared as.
+    async fn after(&self, one: &Waiting, before: Vec<ShareId>, share: &Share) -> Result<()> {
+        let fingerprint = share.fingerprint().unwrap_or(one.fingerprint);
+        let Ok(folder) = self.folder_of_number(one.place.folder) else {
+            // It is watched no more.
             return self.history.set_shared(&one.place, fingerprint, &share.id, None).await;
         };
-        let mut wrong = None;
+        let (mut wrong, mut later) = (None, None);
         // One that is moved can't have changed: what has its name now is another file.
-        if folder.changed == Changed::Withdraw
-            && folder.after != After::Move
-            && let Some(before) = before.filter(|before| *before != share.id)
-            && let Err(error) = self.revoke(&before, share::File::Deleted).await
-        {
-            let text =
-                format!("the link to what it was before isn't taken back yet ({before}): {error}");
-            if error.passes() {
-                // It is tried again, by itself: no other file waits for that.
-                return Err(Error::new(Code::Folder, text, "Lapse tries that again."));
+        let withdraws = folder.changed == Changed::Withdraw && folder.after != After::Move;
+        for before in before.iter().filter(|before| withdraws && **before != share.id) {
+            let Err(error) = self.revoke(before, share::File::Deleted).await else { continue };
+            let text = format!(
+                "the link to what it was before isn't taken back yet ({before}): {}",
+                error.message
+            );
+            // Or it is being revoked by someone else.
+            if error.passes() || error.code == Code::NotActive {
+                self.history.watched().set_before(&one.place, before)?;
+                later = Some(Error::new(Code::Folder, text, "Lapse tries that again."));
+            } else {
+                let text = format!("{text}. {}", error.hint);
+                self.notice(&share.id, text.clone());
+                wrong = Some(text);
             }
-            self.notice(&share.id, text.clone());
-            wrong = Some(text);
+        }
+        if let Some(later) = later {
+            return Err(later);
         }
         let done = match &folder.after {
             After::Nothing => Ok(()),
             After::Run(words) => self.run_with_link(words, &share.id).await,
             After::Move => {
-                let (root, path) = (folder.path.clone(), path.to_owned());
-                let seen = share.fingerprint().unwrap_or(one.fingerprint);
+                let root = folder.path.clone();
+                let path = one.place.below(Path::new(&root));
                 let moving =
-                    tokio::task::spawn_blocking(move || move_to_shared(&root, &path, seen));
+                    tokio::task::spawn_blocking(move || move_to_shared(&root, &path, fingerprint));
                 moving.await.unwrap_or(Ok(()))
             }
         };
@@ -195,7 +197,6 @@ impl Lapse {
             self.notice(&share.id, text.clone());
             wrong = Some(text);
         }
-        let fingerprint = share.fingerprint().unwrap_or(one.fingerprint);
         self.history.set_shared(&one.place, fingerprint, &share.id, wrong).await
     }
 

@@ -76,7 +76,9 @@ const looks: Look[] = [
     async (page) => {
       await page.evaluate(() => (window.fake.scene.notKnown = 1));
       await revokeAllByHand(page);
-      await expect(page.getByText("Your old key isn’t seen to be off yet")).toBeVisible();
+      await expect(
+        page.getByText("Your old key isn’t seen to be off yet"),
+      ).toBeVisible();
     },
   ],
   ["revoke-all-role", "revoke-role", openRevokeAll],

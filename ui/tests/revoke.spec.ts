@@ -111,7 +111,9 @@ test("a key that the person hasn't switched off yet isn't called off", async ({
   await open(page, "revoke-by-hand");
   await page.evaluate(() => (window.fake.scene.notKnown = 6));
   await revokeAllByHand(page);
-  await expect(page.getByText("Your old key isn’t seen to be off yet")).toBeVisible();
+  await expect(
+    page.getByText("Your old key isn’t seen to be off yet"),
+  ).toBeVisible();
   const steps = page.getByRole("listitem").filter({ hasText: "Now switch" });
   await expect(steps).toHaveText(/Your turn/);
   await expect(

@@ -190,10 +190,17 @@ impl WatchedRows {
 
     /// The number of a folder, which it gets when it is first named.
     pub(crate) fn folder(&self, path: &str) -> Result<i64> {
+        let known = |connection: &Connection| {
+            let mut select = connection.prepare_cached("SELECT id FROM folders WHERE path = ?1")?;
+            select.query_row([path], |row| row.get(0)).optional()
+        };
+        if let Some(number) = self.read(known)? {
+            return Ok(number);
+        }
         self.change(|connection| {
             connection
                 .execute("INSERT INTO folders (path) VALUES (?1) ON CONFLICT DO NOTHING", [path])?;
-            connection.query_row("SELECT id FROM folders WHERE path = ?1", [path], |row| row.get(0))
+            known(connection)?.ok_or(rusqlite::Error::QueryReturnedNoRows)
         })
     }
 

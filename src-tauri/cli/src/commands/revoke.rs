@@ -213,7 +213,9 @@ fn tell_all(output: Output, revoked: &AllRevoked, others: usize) -> Outcome {
         if revoked.unasked > 0 {
             line["unasked"] = json!(revoked.unasked);
         }
-        // They stay, by whatever signed them.
+        // They stay, by whatever signed them; those of which that isn't known are told already.
+        let known = if revoked.role().is_some() { revoked.unasked } else { 0 };
+        let others = others.saturating_sub(known);
         if others > 0 {
             line["others"] = json!(others);
         }

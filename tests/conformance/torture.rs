@@ -10,7 +10,7 @@ use lapse_tests::watching::{Watching, add, contents, folder, sums};
 use lapse_tests::{Lapse, Server};
 
 /// How long it goes on, without a wish of `LAPSE_TORTURE_SECONDS`.
-const SECONDS: u64 = 60;
+const SECONDS: u64 = 30;
 /// A file that is written slowly is written so long: more than it takes to settle.
 const SLOWLY: Duration = Duration::from_secs(5);
 

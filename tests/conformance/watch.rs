@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use lapse_tests::faults::Relay;
 use lapse_tests::faulty::{Ask, Faulty, Wrong};
 use lapse_tests::watching::{Watching, add, contents, folder, sums, wait_until_shared};
 use lapse_tests::{Lapse, Server, bytes, wait_for};
@@ -1026,4 +1027,48 @@ fn what_is_shared_is_told_though_another_file_is_held_open_for_long() {
     });
     assert_eq!(names(&lapse), ["shot.png"]);
     drop(recording);
+}
+
+#[test]
+fn a_folder_whose_links_cannot_be_revoked_is_removed_once_they_are() {
+    let mut lapse = Lapse::with_keychain("present");
+    let place = Server::SeaweedFs.place();
+    let mut relay = Relay::before(&place.user.endpoint);
+    let mut through = place.clone();
+    through.user.endpoint = relay.url();
+    lapse.add_profile("test", &through).success();
+    lapse.keep_place(place);
+    let dir = new_folder(&lapse, "work");
+    add(&lapse, &dir, &["--label", "client X"]);
+    let _watching = Watching::start(&lapse);
+    std::fs::write(dir.join("a.txt"), "a").unwrap();
+    std::fs::write(dir.join("b.txt"), "b").unwrap();
+    wait_until_shared(&lapse, &dir, 2, SOON);
+    relay.cut();
+    let words = ["watch", "remove", "work", "--revoke-links", "--json"];
+    let failed = lapse.run(words);
+    assert_eq!(failed.code, Some(1), "{failed:#?}");
+    let error = failed.error();
+    assert!(error["message"].as_str().unwrap().contains("2 may live still"), "{error}");
+    assert_eq!(folder(&lapse, &dir)["state"], "paused");
+    relay.mend();
+    assert_eq!(lapse.run(words).success().json()["revoked"], 2);
+    assert!(shares(&lapse).iter().all(|share| share["state"] == "revoked"));
+}
+
+#[test]
+fn what_is_being_sent_ends_with_its_label() {
+    let lapse = Lapse::new();
+    let dir = new_folder(&lapse, "labeled");
+    std::fs::create_dir_all(lapse.home()).unwrap();
+    std::fs::write(lapse.home().join("config.toml"), "upload_limit = 2097152\n").unwrap();
+    add(&lapse, &dir, &["--label", "client X"]);
+    let _watching = Watching::start(&lapse);
+    std::fs::write(dir.join("large.bin"), bytes(24 << 20)).unwrap();
+    wait_for("the upload", SOON, || {
+        (!lapse.run(["uploads", "--json"]).success().stdout.is_empty()).then_some(())
+    });
+    lapse.run(["revoke", "--label", "client X"]).success();
+    std::thread::sleep(Duration::from_secs(14));
+    assert_eq!((names(&lapse), contents(&lapse).len()), (Vec::new(), 0));
 }

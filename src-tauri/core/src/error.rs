@@ -56,6 +56,8 @@ pub enum Code {
     NoIam,
     /// Another process is rotating a key.
     Rotating,
+    /// The person let it wait.
+    Paused,
     /// The bucket lives in another region.
     WrongRegion,
     /// The bucket isn't there.
@@ -150,6 +152,7 @@ impl Code {
             Self::ByHand => "by_hand",
             Self::NoIam => "no_iam",
             Self::Rotating => "rotating",
+            Self::Paused => "paused",
             Self::WrongRegion => "wrong_region",
             Self::NoSuchBucket => "no_such_bucket",
             Self::NoSuchObject => "no_such_object",

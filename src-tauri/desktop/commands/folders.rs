@@ -119,17 +119,14 @@ pub(crate) async fn locate_folder(app: AppHandle, id: u32) -> Answer<u32> {
 pub(crate) async fn remove_folder(app: AppHandle, id: u32, revoke: bool) -> Answer<u32> {
     let lapse = app.state::<Shell>().lapse()?;
     let folder = lapse.folder_of_number(id.into())?;
-    let live = lapse.remove_folder(&folder.path).await?;
+    let revoked = if revoke {
+        count(lapse.remove_folder_and_links(&folder.path).await?)
+    } else {
+        lapse.remove_folder(&folder.path).await?;
+        0
+    };
     change(&app, Change::Folders);
-    let (mut revoked, mut last) = (0, None);
-    for id in live.iter().filter(|_| revoke) {
-        match lapse.take_back(id).await {
-            Ok(()) => revoked += 1,
-            Err(error) => last = Some(error),
-        }
-    }
-    // What is left stands in the list.
-    last.map_or(Ok(revoked), |error| Err(error.into()))
+    Ok(revoked)
 }
 
 impl From<FolderStatus> for Folder {

@@ -222,6 +222,9 @@ fn tell_all(output: Output, revoked: &AllRevoked, others: usize) -> Outcome {
         json_line(&line);
     } else {
         output.aside(&seen(*checked, *refused));
+        if revoked.is_off && !kept.is_empty() {
+            output.aside("The old links of what is kept are refused too.");
+        }
         if revoked.unasked > 0 {
             output.aside(&format!(
                 "{} of before can't be asked: what signed {} isn't kept here.",

@@ -4,7 +4,6 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 use std::time::Duration;
 
-use lapse_core::share::ShareId;
 use lapse_core::watch::{After, Batch, Changed, FolderStatus, WatchedFolder};
 use lapse_core::{Code, Error, Lapse};
 use serde_json::json;
@@ -17,6 +16,7 @@ use crate::clipboard;
 use crate::output::{Output, clock, columns, json_line, line};
 use crate::progress::{FolderNews, Screen};
 
+const NOBODY: &str = "Nobody watches now: open Lapse's window, or start `lapse watch run`.";
 /// How often it is looked for revokes that were cut off.
 const BETWEEN: Duration = Duration::from_mins(1);
 
@@ -37,7 +37,11 @@ pub(crate) async fn command(
         args::Watch::Resume { dir } => {
             let folder = lapse.watched_folder(&dir)?;
             lapse.resume_folder(&folder.path)?;
-            Ok(told(output, &folder.path, "goes on."))
+            let goes_on = told(output, &folder.path, "goes on.");
+            if !output.is_json() && !status_of(lapse, &folder.path)?.is_watched {
+                output.aside(NOBODY);
+            }
+            Ok(goes_on)
         }
         args::Watch::Locate { dir, now } => {
             let folder = lapse.watched_folder(&dir)?;
@@ -103,7 +107,7 @@ async fn add(lapse: &Lapse, output: Output, args: WatchArgs) -> Result<Outcome, 
         }
     ));
     if !status.is_watched {
-        output.aside("Nobody watches now: open Lapse's window, or start `lapse watch run`.");
+        output.aside(NOBODY);
     }
     Ok(Outcome::Done)
 }
@@ -182,7 +186,7 @@ fn list(lapse: &Lapse, output: Output) -> Result<Outcome, Error> {
         }
     }
     if folders.iter().any(|status| !status.is_watched && !status.folder.paused) {
-        output.aside("Nobody watches now: open Lapse's window, or start `lapse watch run`.");
+        output.aside(NOBODY);
     }
     Ok(Outcome::Done)
 }
@@ -205,15 +209,22 @@ async fn remove(
         if !asks {
             return Err(Error::new(
                 Code::Usage,
-                format!("{} links to files of {} live", live.len(), folder.path.escape_debug()),
+                format!(
+                    "{} links to files of {} live, or are being made",
+                    live.len(),
+                    folder.path.escape_debug()
+                ),
                 "Say what becomes of them: --keep-links or --revoke-links.",
             ));
         }
-        agrees(&format!("{} links to its files live. Revoke them?", live.len()))?
+        agrees(&format!("{} links to its files live, or are being made. Revoke them?", live.len()))?
     };
-    let live = lapse.remove_folder(&folder.path).await?;
-    let live_count = live.len();
-    let revoked = if revoke { revoke_all(lapse, output, live).await? } else { 0 };
+    let (revoked, live_count) = if revoke {
+        let revoked = lapse.remove_folder_and_links(&folder.path).await?;
+        (revoked, revoked)
+    } else {
+        (0, lapse.remove_folder(&folder.path).await?.len())
+    };
     if output.is_json() {
         json_line(&json!({ "path": folder.path, "revoked": revoked }));
     } else {
@@ -230,25 +241,13 @@ async fn remove(
     Ok(Outcome::Done)
 }
 
-async fn revoke_all(lapse: &Lapse, output: Output, live: Vec<ShareId>) -> Result<usize, Error> {
-    let (mut revoked, mut last) = (0, None);
-    for id in live {
-        match lapse.take_back(&id).await {
-            Ok(()) => revoked += 1,
-            Err(error) => {
-                output.tell(&error);
-                last = Some(error);
-            }
-        }
-    }
-    last.map_or(Ok(revoked), Err)
-}
-
 /// Watches until it is told to stop. No link is printed: what this prints may be kept in a log.
 async fn run(lapse: &Lapse, output: Output, screen: &Screen) -> Result<Outcome, Error> {
     let (tell, mut told) = mpsc::unbounded_channel();
     screen.tell_folders(tell);
-    match lapse.settings()?.folders()?.len() {
+    let folders = lapse.watched_folders()?;
+    match folders.len() {
+        _ if folders.iter().any(|status| status.is_watched) => {}
         0 => output.aside("No folder is watched yet: lapse watch add DIR"),
         1 => output.aside("Watching 1 folder, until Ctrl-C."),
         count => output.aside(&format!("Watching {count} folders, until Ctrl-C.")),

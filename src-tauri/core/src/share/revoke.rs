@@ -168,12 +168,36 @@ impl Lapse {
                 "See labels with `lapse list --json`.",
             ));
         }
-        shares.retain(|share| share.revoked_at.is_none() && may_be_revoked(share).is_ok());
+        let is_sent = |share: &Share| share.under_way != UnderWay::No;
+        shares.retain(|share| {
+            share.revoked_at.is_none() && (is_sent(share) || may_be_revoked(share).is_ok())
+        });
         let revoking = shares.into_iter().map(|share| async move {
-            let revoked = Box::pin(self.revoke(&share.id, file)).await;
+            let given_up =
+                if is_sent(&share) { Some(self.give_up_sent(&share.id).await) } else { None };
+            let revoked = match given_up {
+                // It has arrived meanwhile.
+                None | Some(Ok(None)) => Box::pin(self.revoke(&share.id, file)).await,
+                Some(Ok(Some(given_up))) => Ok(given_up),
+                Some(Err(error)) => Err(error),
+            };
             (share.id, revoked)
         });
         Ok(stream::iter(revoking).buffered(AT_ONCE).collect().await)
+    }
+
+    /// Ends the upload of a share, which has no link yet; nothing where it has ended by itself.
+    async fn give_up_sent(&self, id: &ShareId) -> Result<Option<Revoked>> {
+        match self.cancel(id).await {
+            Ok(()) => {
+                let share = self.find(id)?;
+                let state = share.state(self.now_of(&share)?);
+                let id = share.id;
+                Ok(Some(Revoked { id, state, checked: 0, refused: 0, keeps_versions: false }))
+            }
+            Err(error) if error.code == Code::NotUploading => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Deletes the old versions that the bucket keeps of what a share's links led to, after it was revoked. A file that was

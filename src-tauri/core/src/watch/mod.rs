@@ -16,6 +16,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 
 use self::look::{Fresh, Looker};
@@ -29,6 +30,9 @@ use crate::{Code, Error, Result};
 
 /// The folder below a watched one where files go that were shared, if they are moved.
 const SHARED: &str = "Shared";
+
+/// Links that are taken back at once.
+const TAKEN_AT_ONCE: usize = 16;
 
 /// Whoever lists the folders holds the lock for less.
 const LOOKED_AT: Duration = Duration::from_millis(50);
@@ -429,6 +433,32 @@ impl Lapse {
             }
         }
         self.live_shares_of_folder(path)
+    }
+
+    /// The same, once its links are revoked. Until each of them is, it only waits: so this can be said again. Gives how
+    /// many there were.
+    pub async fn remove_folder_and_links(&self, path: &str) -> Result<usize> {
+        self.change_folder(path, |folder| folder.paused = true)?;
+        let live = self.live_shares_of_folder(path)?;
+        let taking =
+            live.clone().into_iter().map(|id| async move { Box::pin(self.take_back(&id)).await });
+        let taken: Vec<_> = stream::iter(taking).buffered(TAKEN_AT_ONCE).collect().await;
+        let mut failures = taken.into_iter().filter_map(Result::err);
+        if let Some(first) = failures.next() {
+            let left = 1 + failures.count();
+            return Err(Error::new(
+                first.code,
+                format!(
+                    "of {} links to files of {} {left} may live still: {}",
+                    live.len(),
+                    path.escape_debug(),
+                    first.message
+                ),
+                "The folder is paused, not removed. Remove it again when that is mended.",
+            ));
+        }
+        self.remove_folder(path).await?;
+        Ok(live.len())
     }
 
     /// The shares of a watched folder that live, or are about to.

@@ -20,6 +20,7 @@ const LEFT_ALONE: &[&str] = &[
     "*.part",
     "*.partial",
     "*.crdownload",
+    "*.opdownload",
     "*.download",
     "*.tmp",
     "~$*",

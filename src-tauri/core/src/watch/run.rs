@@ -560,7 +560,9 @@ impl<'a> Run<'a> {
             Code::FileChanged | Code::FileMissing => {
                 running.news.insert(running.looker.path_of(&one.place));
             }
-            Code::FileUnreadable | Code::NotAFile => keep(self.lapse, &one, error).await,
+            Code::FileUnreadable | Code::NotAFile | Code::Paused => {
+                keep(self.lapse, &one, error).await;
+            }
             // Many were under way when the first of them failed.
             _ if !running.is_open(now) => {}
             _ => {
@@ -590,7 +592,11 @@ impl<'a> Run<'a> {
 async fn keep(lapse: &Lapse, one: &Waiting, error: &Error) {
     let minutes = [1, 5, 30, 120];
     let at = usize::try_from(one.tries).unwrap_or(usize::MAX).min(minutes.len() - 1);
-    let retry_at = Timestamp::now() + SignedDuration::from_mins(minutes[at]);
+    let pause = match error.code {
+        Code::Paused => SignedDuration::from_secs(30),
+        _ => SignedDuration::from_mins(minutes[at]),
+    };
+    let retry_at = Timestamp::now() + pause;
     let text = error.to_string();
     if let Err(error) = lapse.history.set_not_shared(one, &text, retry_at).await {
         tracing::warn!(code = error.code.as_str(), "why a file isn't shared isn't kept");

@@ -73,6 +73,9 @@ impl Lapse {
                 }
                 // It failed, or was being sent as it was before or by another name.
                 self.give_up(&share.id).await?;
+            } else if self.history.find(&share.id)?.etag.is_some() {
+                // It arrived this moment.
+                return Err(sent_already(&share.id));
             } else {
                 // Nothing of it is left.
                 self.hide(&share.id)?;
@@ -193,9 +196,8 @@ impl Lapse {
             }
         };
         if let Err(error) = done {
-            let text = format!("It is shared, but {error}");
-            self.notice(&share.id, text.clone());
-            wrong = Some(text);
+            self.notice(&share.id, format!("«{}» is shared, but {error}", share.name));
+            wrong = Some(format!("It is shared, but {error}"));
         }
         self.history.set_shared(&one.place, fingerprint, &share.id, wrong).await
     }
@@ -310,7 +312,7 @@ fn move_to_shared(root: &str, path: &Path, seen: Fingerprint) -> Result<()> {
 
 fn is_paused(id: &ShareId) -> Error {
     let what = "its upload is paused";
-    Error::new(Code::Folder, what, format!("Let it go on: lapse resume {id}"))
+    Error::new(Code::Paused, what, format!("Let it go on: lapse resume {id}"))
 }
 
 fn shown(path: &Path) -> String {

@@ -258,7 +258,7 @@ fn two_programs_never_send_the_same_upload() {
 #[test]
 fn another_program_cancels_an_upload() {
     let watched = Watched::new(Server::SeaweedFs, 4 << 20);
-    let file = watched.lapse.file("big.bin", bytes(96 * MIB));
+    let file = watched.lapse.file("big.bin", bytes(192 * MIB));
     for killed in [false, true] {
         let mut child = watched.start_sending(&file);
         let id = watched.upload()["id"].as_str().unwrap().to_owned();

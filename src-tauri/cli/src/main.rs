@@ -78,7 +78,6 @@ async fn run(command: Command, output: Output) -> Result<Outcome, Error> {
         return commands::store::run(&lapse, output, background).await;
     }
     if let Command::Watch { command: args::Watch::Run } = command {
-        Box::pin(commands::revoke::finish(&lapse, output, FINISHING)).await;
         // Told to stop, it stops what is under way by itself.
         return Box::pin(commands::run(&lapse, output, &screen, command)).await;
     }

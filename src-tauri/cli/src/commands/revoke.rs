@@ -239,20 +239,20 @@ fn tell_all(output: Output, revoked: &AllRevoked, others: usize) -> Outcome {
             ));
         }
     }
-    match not_off(revoked) {
-        None => Outcome::Done,
-        Some(error) => {
+    match seen_off(revoked) {
+        Ok(()) => Outcome::Done,
+        Err(error) => {
             output.tell(&error);
             Outcome::Failed
         }
     }
 }
 
-/// What isn't seen yet of the end of the old links.
-fn not_off(revoked: &AllRevoked) -> Option<Error> {
+/// Whether the end of the old links is seen; else what isn't seen yet.
+fn seen_off(revoked: &AllRevoked) -> Result<(), Error> {
     let AllRevoked { old_key, checked, refused, .. } = revoked;
     if revoked.is_off {
-        return None;
+        return Ok(());
     }
     let what = if refused == checked {
         format!("{old_key} isn't seen to be off yet")
@@ -268,7 +268,7 @@ fn not_off(revoked: &AllRevoked) -> Option<Error> {
         "It is switched off; Lapse asks again at its next start. Ask now with `lapse check`."
             .to_owned()
     };
-    Some(Error::new(Code::NotKnown, what, hint))
+    Err(Error::new(Code::NotKnown, what, hint))
 }
 
 fn count(number: usize, what: &str) -> String {
@@ -302,10 +302,7 @@ pub(crate) async fn finish(lapse: &Lapse, output: Output, longest: Duration) {
         }
     };
     for finished in finished.unwrap_or_else(|_| vec![Err(no_answer())]) {
-        match finished {
-            Ok(revoked) if let Some(error) = not_off(&revoked) => {
-                output.aside(&format!("lapse: a revoke that was cut off isn't finished: {error}"));
-            }
+        match finished.and_then(|revoked| seen_off(&revoked).map(|()| revoked)) {
             Ok(revoked) => {
                 let end = if revoked.role().is_some() {
                     "refuses its earlier sessions"

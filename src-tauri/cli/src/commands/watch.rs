@@ -266,8 +266,8 @@ async fn run(lapse: &Lapse, output: Output, screen: &Screen) -> Result<Outcome, 
     // What couldn't be taken back is tried again.
     let finishing = async {
         loop {
-            tokio::time::sleep(BETWEEN).await;
             Box::pin(super::revoke::finish(lapse, output, super::revoke::FINISHING)).await;
+            tokio::time::sleep(BETWEEN).await;
         }
     };
     // All go on at once: a link may wait for what an upload holds.

@@ -78,10 +78,7 @@ impl LinkFacts {
 
     /// Whether it opens an object, by its place.
     pub(crate) fn leads_to(&self, bucket: &str, key: &str) -> bool {
-        let encoded = utf8_percent_encode(key, PATH).to_string();
-        let path = self.path.trim_start_matches('/');
-        path.strip_prefix(bucket).and_then(|rest| rest.strip_prefix('/')) == Some(&encoded)
-            || path == encoded
+        self.keys(bucket).iter().any(|one| one == key)
     }
 
     /// The key of the object that it opens: by the path one where the bucket is in the host, another where it isn't.

@@ -1,5 +1,7 @@
 //! Watched folders on disks that are full, taken out, elsewhere, or silent.
 
+use std::path::PathBuf;
+
 use lapse_tests::{Lapse, Output};
 
 /// Runs a script that may mount what nobody else sees; `see WORDS` waits until the list of folders has them. What runs
@@ -16,6 +18,11 @@ fn with_a_disk(lapse: &Lapse, script: &str) -> Output {
     };
     let words = [namespace, &["sh", "-c", &script]].concat();
     Output::of(&mut lapse.any(&words))
+}
+
+/// What serves a disk, and the Python for it.
+fn disk() -> (PathBuf, PathBuf) {
+    (lapse_tests::rig::python(), lapse_tests::rig::servers().join("disk.py"))
 }
 
 #[test]
@@ -69,8 +76,7 @@ fn on_a_disk_of_another_computer_changes_are_found_and_a_name_in_other_letters_i
     let lapse = Lapse::new();
     let bin = lapse_tests::lapse::binary();
     let bin = bin.display();
-    let python = lapse_tests::rig::python();
-    let disk = lapse_tests::rig::servers().join("disk.py");
+    let (python, disk) = disk();
     let output = with_a_disk(
         &lapse,
         &format!(
@@ -129,8 +135,7 @@ fn a_disk_that_does_not_answer_holds_no_other_folder_up() {
     let lapse = Lapse::new();
     let bin = lapse_tests::lapse::binary();
     let bin = bin.display();
-    let python = lapse_tests::rig::python();
-    let disk = lapse_tests::rig::servers().join("disk.py");
+    let (python, disk) = disk();
     let output = with_a_disk(
         &lapse,
         &format!(

@@ -448,7 +448,6 @@ fn a_keychain_that_is_locked_meanwhile_leaves_everything_as_it_was() {
 
 /// A Lapse whose way to its bucket does wrong what it is told to.
 fn through(server: Server) -> (Lapse, Faulty) {
-    let mut lapse = Lapse::with_keychain("present");
     let place = server.place();
     if server == Server::MiniStack {
         may_rotate(
@@ -458,11 +457,7 @@ fn through(server: Server) -> (Lapse, Faulty) {
         );
     }
     let way = Faulty::before(&place.user.endpoint);
-    let mut user = place.clone();
-    user.user.endpoint = way.url();
-    lapse.add_profile("test", &user).success();
-    lapse.keep_place(place);
-    (lapse, way)
+    (Lapse::by_way_of(place, way.url()), way)
 }
 
 const OFF: Wrong = Wrong::Refuse("403 Forbidden", "InvalidAccessKeyId");
@@ -589,13 +584,9 @@ fn of_two_that_rotate_at_once_one_does() {
 
 #[test]
 fn a_server_that_stops_midway_is_gone_on_with_later() {
-    let mut lapse = Lapse::with_keychain("present");
     let place = Server::SeaweedFs.place();
     let mut relay = Relay::before(&place.user.endpoint);
-    let mut user = place.clone();
-    user.user.endpoint = relay.url();
-    lapse.add_profile("test", &user).success();
-    lapse.keep_place(place);
+    let lapse = Lapse::by_way_of(place, relay.url());
     let shares = three(&lapse);
     let mut child = held_at(&lapse, "rotate_signed", 2000);
     wait_for_step(&lapse, "signed");

@@ -169,9 +169,7 @@ fn links_of_which_the_role_is_not_known_are_said_to_be_unknown() {
     let place = Server::MiniStack.place();
     let role = role(&place, &["s3:*", "iam:PutRolePolicy"]);
     let way = Faulty::before(&place.user.endpoint);
-    let mut there = place.clone();
-    there.user.endpoint = way.url();
-    let lapse = signed_in(&there, &role, true);
+    let lapse = signed_in(&place.at(way.url()), &role, true);
     let known = share(&lapse, 1);
     // Who signs in isn't told just then.
     way.do_wrong(Ask::Keys, [Wrong::Refuse("503 Service Unavailable", "ServiceUnavailable")]);
@@ -249,9 +247,7 @@ fn where_the_answer_is_lost_it_is_not_said_that_nothing_changed() {
     let place = Server::MiniStack.place();
     let role = role(&place, &["s3:*", "iam:PutRolePolicy"]);
     let way = Faulty::before(&place.user.endpoint);
-    let mut there = place.clone();
-    there.user.endpoint = way.url();
-    let lapse = signed_in(&there, &role, true);
+    let lapse = signed_in(&place.at(way.url()), &role, true);
     let shared = share(&lapse, 1);
     let mut out = tempfile::tempfile().unwrap();
     let mut child = lapse

@@ -504,13 +504,9 @@ fn a_tree_of_a_hundred_thousand_files_is_known_soon_and_costs_little() {
 
 #[test]
 fn a_storage_that_is_away_lets_the_folder_wait_and_nothing_is_lost() {
-    let mut lapse = Lapse::with_keychain("present");
     let place = Server::SeaweedFs.place();
     let way = Faulty::before(&place.user.endpoint);
-    let mut user = place.clone();
-    user.user.endpoint = way.url();
-    lapse.add_profile("test", &user).success();
-    lapse.keep_place(place);
+    let lapse = Lapse::by_way_of(place, way.url());
     let dir = new_folder(&lapse, "away");
     add(&lapse, &dir, &[]);
     let _watching = Watching::start(&lapse);
@@ -967,13 +963,9 @@ fn an_upload_whose_profile_is_gone_goes_to_the_one_of_now() {
 
 #[test]
 fn a_link_that_is_to_be_taken_back_is_though_its_file_was_away_or_its_storage() {
-    let mut lapse = Lapse::with_keychain("present");
     let place = Server::SeaweedFs.place();
     let way = Faulty::before(&place.user.endpoint);
-    let mut through = place.clone();
-    through.user.endpoint = way.url();
-    lapse.add_profile("test", &through).success();
-    lapse.keep_place(place);
+    let lapse = Lapse::by_way_of(place, way.url());
     let dir = new_folder(&lapse, "work");
     add(&lapse, &dir, &["--withdraw"]);
     let _watching = Watching::start(&lapse);
@@ -1031,13 +1023,9 @@ fn what_is_shared_is_told_though_another_file_is_held_open_for_long() {
 
 #[test]
 fn a_folder_whose_links_cannot_be_revoked_is_removed_once_they_are() {
-    let mut lapse = Lapse::with_keychain("present");
     let place = Server::SeaweedFs.place();
     let mut relay = Relay::before(&place.user.endpoint);
-    let mut through = place.clone();
-    through.user.endpoint = relay.url();
-    lapse.add_profile("test", &through).success();
-    lapse.keep_place(place);
+    let lapse = Lapse::by_way_of(place, relay.url());
     let dir = new_folder(&lapse, "work");
     add(&lapse, &dir, &["--label", "client X"]);
     let _watching = Watching::start(&lapse);

@@ -87,9 +87,15 @@ impl Lapse {
         if server == Server::LocalStore {
             return Self::new();
         }
-        let mut lapse = Self::with_keychain("present");
         let place = server.place();
-        lapse.add_profile("test", &place).success();
+        let endpoint = place.user.endpoint.clone();
+        Self::by_way_of(place, endpoint)
+    }
+
+    /// The same for a bucket that is there, which its profile comes to at another address.
+    pub fn by_way_of(place: Place, endpoint: String) -> Self {
+        let mut lapse = Self::with_keychain("present");
+        lapse.add_profile("test", &place.at(endpoint)).success();
         lapse.keep_place(place);
         lapse
     }

@@ -34,6 +34,14 @@ pub struct Place {
     pub root: Caller,
 }
 
+impl Place {
+    /// The same, come to at another address.
+    #[must_use]
+    pub fn at(&self, endpoint: String) -> Self {
+        Self { user: Caller { endpoint, ..self.user.clone() }, ..self.clone() }
+    }
+}
+
 impl Server {
     /// The server's own key. Not for the local store, which has one for each `LAPSE_HOME`.
     pub fn root(self) -> &'static Caller {

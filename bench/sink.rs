@@ -118,6 +118,9 @@ fn answer(
             }
             None => ("404 Not Found", String::new()),
         },
+        // Parts aren't kept: whoever asks for those of an upload begins it anew.
+        "GET" if has("uploadId") => ("404 Not Found", "<Error><Code>NoSuchUpload</Code><Message>parts are not kept</Message></Error>".to_owned()),
+        "GET" if has("uploads") => ("200 OK", "<ListMultipartUploadsResult><Bucket>b</Bucket><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>".to_owned()),
         _ => ("200 OK", "<ListBucketResult><Name>b</Name><KeyCount>0</KeyCount><MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>".to_owned()),
     };
     drop(kept);

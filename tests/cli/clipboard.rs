@@ -42,10 +42,10 @@ fn the_link_is_on_the_clipboard_after_lapse_has_ended() {
     let mut copy = lapse.any(&["sh", "-c", "printf other | xclip -selection clipboard -in"]);
     Output::of(&mut copy).success();
     // xclip goes to the background before the screen has heard of it.
-    wait_for("the other text is on the clipboard", Duration::from_secs(10), || {
+    wait_for("the other text is on the clipboard", Duration::from_mins(1), || {
         (pasted(&lapse).stdout == "other").then_some(())
     });
-    wait_for("the holder of the clipboard ends", Duration::from_secs(20), || {
+    wait_for("the holder of the clipboard ends", Duration::from_mins(1), || {
         (holders(&lapse) == 0).then_some(())
     });
 }
@@ -67,7 +67,7 @@ fn the_holder_ends_with_its_screen() {
     lapse.run(["share", "note.txt"]).success();
     assert_eq!(holders(&lapse), 1);
     drop(rig);
-    wait_for("the holder of the clipboard ends", Duration::from_secs(20), || {
+    wait_for("the holder of the clipboard ends", Duration::from_mins(1), || {
         (holders(&lapse) == 0).then_some(())
     });
 }

@@ -8,7 +8,7 @@ use lapse_tests::{Lapse, Output};
 /// still at its end, as `$run` and `$disk`, is ended.
 fn with_a_disk(lapse: &Lapse, script: &str) -> Output {
     let bin = lapse_tests::lapse::binary();
-    let see = "see() { for i in $(seq 300); do lapse watch list --json | grep -q \"$1\" && return; sleep 0.1; done; lapse watch list --json; exit 9; }";
+    let see = "see() { for i in $(seq 600); do lapse watch list --json | grep -q \"$1\" && return; sleep 0.1; done; lapse watch list --json; exit 9; }";
     let end = "trap 'set +e; kill -9 $run $disk 2>/dev/null; umount -l d 2>/dev/null' EXIT";
     let script = format!("lapse() {{ {} \"$@\"; }}; {see}; {end}; set -e; {script}", bin.display());
     let namespace: &[&str] = if rustix::process::geteuid().is_root() {

@@ -8,7 +8,7 @@ use lapse_tests::faults::Throttle;
 use lapse_tests::{Lapse, Server, bytes, wait_for};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_mins(1);
 
 /// Kills at once, and waits until the process is gone.
 fn kill(pid: i32) {

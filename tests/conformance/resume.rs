@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 const MIB: usize = 1 << 20;
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_mins(1);
 
 /// A Lapse whose way to its bucket has a speed, and counts.
 struct Watched {
@@ -88,9 +88,12 @@ impl Watched {
 
     /// Begins to share a file, and waits until some of it is on its way.
     fn start_sending(&self, file: &Path) -> Child {
-        // The storage is looked at before that, with 5 MiB the first time.
-        let before = self.line.sent() + 8 * MIB as u64;
         let child = self.start(file);
+        wait_for("an upload", SOON, || {
+            (!self.lapse.run(["uploads", "--json"]).success().stdout.is_empty()).then_some(())
+        });
+        // The storage is looked at as well, with 5 MiB the first time.
+        let before = self.line.sent() + 8 * MIB as u64;
         wait_for("some of it is on its way", SOON, || (self.line.sent() > before).then_some(()));
         child
     }

@@ -10,7 +10,7 @@ use lapse_tests::peer::Caller;
 use lapse_tests::{Lapse, Output, Place, Server, Share, bytes, wait_for};
 use serde_json::{Value, json};
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_mins(1);
 const ALL: [&str; 5] = ["revoke", "--all", "--yes", "--json", "--stop-other-users-of-this-key"];
 
 /// A Lapse whose key may be rotated by itself.

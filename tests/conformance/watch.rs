@@ -14,8 +14,8 @@ use lapse_tests::watching::{Watching, add, contents, folder, sums, wait_until_sh
 use lapse_tests::{Lapse, Server, bytes, wait_for};
 use serde_json::{Value, json};
 
-const SOON: Duration = Duration::from_secs(30);
-const LATER: Duration = Duration::from_mins(5);
+const SOON: Duration = Duration::from_mins(1);
+const LATER: Duration = Duration::from_mins(10);
 
 fn new_folder(lapse: &Lapse, name: &str) -> PathBuf {
     let path = lapse.folder("files").join(name);

@@ -18,7 +18,7 @@ impl Other {
         let other = Command::new("unshare").args(["--net", "sleep", "300"]).spawn().unwrap();
         let other = Self(other);
         let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).ok();
-        wait_for("a network of its own", Duration::from_secs(5), || {
+        wait_for("a network of its own", Duration::from_secs(30), || {
             (namespace(&other.0.id().to_string()) != namespace("self")).then_some(())
         });
         let pid = other.0.id().to_string();
@@ -34,7 +34,7 @@ impl Other {
         for words in ["addr add 10.99.0.2/24 dev cable1", "link set cable1 up"] {
             Output::of(other.runs("ip").args(words.split(' '))).success();
         }
-        wait_for("the cable", Duration::from_secs(5), || {
+        wait_for("the cable", Duration::from_secs(30), || {
             let links = Output::of(other.runs("ip").args(["-br", "link", "show", "cable1"]));
             links.stdout.contains("LOWER_UP").then_some(())
         });

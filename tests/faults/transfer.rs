@@ -250,7 +250,7 @@ fn an_upload_waits_for_a_server_that_is_gone_for_a_while() {
             lapse.run(["share".as_ref(), "--json".as_ref(), "--no-copy".as_ref(), file.as_os_str()])
         });
         let upload = || lapse.run(["uploads", "--json"]).success().lines().into_iter().next();
-        let soon = Duration::from_secs(30);
+        let soon = Duration::from_mins(1);
         wait_for("a part arrived", soon, || (upload()?["arrived"].as_u64()? > 0).then_some(()));
         way.cut();
         wait_for("it is said that it waits", soon, || {

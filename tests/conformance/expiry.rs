@@ -44,9 +44,9 @@ on_every_server! {
         let lapse = Lapse::on(server);
         // More than the sockets between server and curl can hold, so the server still sends when the link ends.
         let content = bytes(32 << 20);
-        let share = lapse.share_alive(&lapse.file("film.bin", &content), "3s");
+        let share = lapse.share_alive(&lapse.file("film.bin", &content), "6s");
         let link = share.link.clone();
-        let slow = std::thread::spawn(move || link.curl(&["--limit-rate", "6M"]));
+        let slow = std::thread::spawn(move || link.curl(&["--limit-rate", "3M"]));
         share.link.wait_for_end();
         assert!(!slow.is_finished(), "the download was over before the link ended");
         share.link.get().assert_refused();

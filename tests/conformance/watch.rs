@@ -396,23 +396,31 @@ fn what_was_there_before_stays_left_alone_on_a_disk_that_numbers_its_files_anew(
     let lapse = Lapse::new();
     let dir = new_folder(&lapse, "card");
     let old = |n: u32| dir.join(format!("{n}.txt"));
-    (0..3).for_each(|n| std::fs::write(old(n), format!("private {n}")).unwrap());
+    // Of one size and time, so that a number that goes from one to another makes it look like that.
+    let taken = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    for n in 10..30 {
+        std::fs::write(old(n), format!("private {n}")).unwrap();
+        std::fs::File::open(old(n)).unwrap().set_modified(taken).unwrap();
+    }
     add(&lapse, &dir, &[]);
     let watching = Watching::start(&lapse);
     std::fs::write(dir.join("new.txt"), "new").unwrap();
     wait_until_shared(&lapse, &dir, 1, SOON);
     watching.kill();
-    // The same files with other inodes, as after a card with FAT was put in again.
-    let script = "for file in *.txt; do cp --preserve=timestamps $file x && mv x $file; done";
+    // Files of the same size and time with other inodes, every second one with that of the one before it, as after a card
+    // with FAT was put in again.
+    let script = "set -e; cp --preserve=timestamps new.txt x; mv x new.txt
+                  for n in $(seq 10 2 28); do cp --preserve=timestamps $n.txt x$n; done
+                  for n in $(seq 10 2 28); do mv $n.txt $((n + 1)).txt; mv x$n $n.txt; done";
     let copied = Command::new("sh").args(["-c", script]).current_dir(&dir).status().unwrap();
     assert!(copied.success());
     let _watching = Watching::start(&lapse);
     after_a_while();
     after_a_while();
     assert_eq!(names(&lapse), ["new.txt"]);
-    std::fs::write(old(1), "changed since").unwrap();
+    std::fs::write(old(11), "changed since").unwrap();
     wait_until_shared(&lapse, &dir, 2, SOON);
-    assert_eq!(names(&lapse), ["1.txt", "new.txt"]);
+    assert_eq!(names(&lapse), ["11.txt", "new.txt"]);
 }
 
 #[test]
@@ -913,8 +921,13 @@ fn what_is_being_sent_stops_with_its_folder_and_a_canceled_file_is_shared_once_i
     assert_eq!((active(), sent()), (0, None));
     assert_eq!(folder(&lapse, &dir)["failed"], json!([]));
     // It changes while it is sent, and that is canceled: as it is now it is wanted.
-    std::fs::write(dir.join("a.bin"), &content[1..]).unwrap();
+    std::fs::write(dir.join("a.bin"), bytes(48 << 20)).unwrap();
     let id = wait_for("the second upload", SOON, sent);
+    // All its parts are begun at once; one that was not would see that the file isn't the same.
+    wait_for("its parts", SOON, || {
+        lapse.s3("list_multipart_uploads", json!({})).unwrap()["Uploads"].is_array().then_some(())
+    });
+    std::thread::sleep(Duration::from_secs(2));
     let file = std::fs::File::options().write(true).open(dir.join("a.bin")).unwrap();
     file.write_all_at(b"changed", 0).unwrap();
     drop(file);

@@ -106,7 +106,11 @@ impl Throttle {
                 let Ok(server) = TcpStream::connect(&target).await else { return };
                 let (mut from_client, mut to_client) = client.into_split();
                 let (mut from_server, mut to_server) = server.into_split();
-                let back = tokio::io::copy(&mut from_server, &mut to_client);
+                // The client hears when the server hangs up.
+                let back = async {
+                    let _ = tokio::io::copy(&mut from_server, &mut to_client).await;
+                    let _ = to_client.shutdown().await;
+                };
                 let forth = async {
                     let mut buffer = [0; 16 * 1024];
                     while let Ok(len @ 1..) = from_client.read(&mut buffer).await {

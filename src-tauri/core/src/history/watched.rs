@@ -599,8 +599,7 @@ struct Seen {
     looked: i64,
 }
 
-/// Keeps a file as it was seen, with the share that it replaces where it is new. False where another file is known there;
-/// one that is left alone may have got another number.
+/// Keeps a file as it was seen, with the share that it replaces where it is new. False where another file is known there.
 fn see(
     connection: &Connection,
     place: &Place,
@@ -614,7 +613,7 @@ fn see(
                    state = CASE WHEN size = ?4 AND modified = ?5 AND inode = ?6 THEN state ELSE ?7 END,
                    size = ?4, modified = ?5, inode = ?6, looked = ?8,
                    tries = 0, retry_at = NULL, error = NULL, gone_at = NULL
-               WHERE inode = ?6 OR ?7 = 0";
+               WHERE inode = ?6";
     connection
         .prepare_cached(sql)?
         .execute(params![

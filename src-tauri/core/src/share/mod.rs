@@ -27,7 +27,7 @@ pub(crate) use make::allowed;
 pub use make::{Request, Shared};
 pub(crate) use name::{content_type, disposition, label, object_key};
 pub use reach::Reach;
-pub(crate) use revoke::Move;
+pub(crate) use revoke::{AT_ONCE, Move};
 pub use revoke::{File, Revoked};
 pub use source::Source;
 pub(crate) use source::{Fingerprint, OpenFile, Origin, open_directly};

@@ -17,7 +17,7 @@ use crate::storage::{Bucket, Headers, LinkFacts, Seen};
 use crate::{Code, Error, Result};
 
 /// Shares that are taken back at once.
-const AT_ONCE: usize = 16;
+pub(crate) const AT_ONCE: usize = 16;
 /// A link may still open for a moment after its object was deleted, where deletes take time to spread.
 const SPREADING: u32 = 10;
 /// Between two looks at such a link.
@@ -173,29 +173,26 @@ impl Lapse {
             share.revoked_at.is_none() && (is_sent(share) || may_be_revoked(share).is_ok())
         });
         let revoking = shares.into_iter().map(|share| async move {
-            let given_up =
-                if is_sent(&share) { Some(self.give_up_sent(&share.id).await) } else { None };
-            let revoked = match given_up {
-                // It has arrived meanwhile.
-                None | Some(Ok(None)) => Box::pin(self.revoke(&share.id, file)).await,
-                Some(Ok(Some(given_up))) => Ok(given_up),
-                Some(Err(error)) => Err(error),
+            let revoked = if is_sent(&share) {
+                Box::pin(self.take_back(&share.id, file)).await
+            } else {
+                Box::pin(self.revoke(&share.id, file)).await
             };
             (share.id, revoked)
         });
         Ok(stream::iter(revoking).buffered(AT_ONCE).collect().await)
     }
 
-    /// Ends the upload of a share, which has no link yet; nothing where it has ended by itself.
-    async fn give_up_sent(&self, id: &ShareId) -> Result<Option<Revoked>> {
+    /// Ends the upload of a share, which has no link yet, or its links where it is there already.
+    pub async fn take_back(&self, id: &ShareId, file: File) -> Result<Revoked> {
         match self.cancel(id).await {
             Ok(()) => {
                 let share = self.find(id)?;
                 let state = share.state(self.now_of(&share)?);
                 let id = share.id;
-                Ok(Some(Revoked { id, state, checked: 0, refused: 0, keeps_versions: false }))
+                Ok(Revoked { id, state, checked: 0, refused: 0, keeps_versions: false })
             }
-            Err(error) if error.code == Code::NotUploading => Ok(None),
+            Err(error) if error.code == Code::NotUploading => self.revoke(id, file).await,
             Err(error) => Err(error),
         }
     }

@@ -193,16 +193,6 @@ impl Lapse {
         self.clean_upload(&id).await.map(drop)
     }
 
-    /// Ends the upload of a share, or its links where it is there already.
-    pub async fn take_back(&self, id: &ShareId) -> Result<()> {
-        match self.cancel(id).await {
-            Err(error) if error.code == Code::NotUploading => {
-                self.revoke(id, super::File::Deleted).await.map(drop)
-            }
-            canceled => canceled,
-        }
-    }
-
     /// Lets an upload wait, whichever program sends it. What arrived is kept; what is under way is sent again
     /// later.
     pub fn pause(&self, id: &ShareId) -> Result<()> {

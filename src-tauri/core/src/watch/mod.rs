@@ -25,14 +25,11 @@ pub(crate) use self::rules::{Rules, Scope};
 use crate::history::{Identity, Place};
 use crate::home::create_private_file;
 use crate::lapse::Lapse;
-use crate::share::{Expiry, ShareId};
+use crate::share::{self, AT_ONCE, Expiry, ShareId};
 use crate::{Code, Error, Result};
 
 /// The folder below a watched one where files go that were shared, if they are moved.
 const SHARED: &str = "Shared";
-
-/// Links that are taken back at once.
-const TAKEN_AT_ONCE: usize = 16;
 
 /// Whoever lists the folders holds the lock for less.
 const LOOKED_AT: Duration = Duration::from_millis(50);
@@ -440,9 +437,11 @@ impl Lapse {
     pub async fn remove_folder_and_links(&self, path: &str) -> Result<usize> {
         self.change_folder(path, |folder| folder.paused = true)?;
         let live = self.live_shares_of_folder(path)?;
-        let taking =
-            live.clone().into_iter().map(|id| async move { Box::pin(self.take_back(&id)).await });
-        let taken: Vec<_> = stream::iter(taking).buffered(TAKEN_AT_ONCE).collect().await;
+        let taking = live
+            .clone()
+            .into_iter()
+            .map(|id| async move { Box::pin(self.take_back(&id, share::File::Deleted)).await });
+        let taken: Vec<_> = stream::iter(taking).buffered(AT_ONCE).collect().await;
         let mut failures = taken.into_iter().filter_map(Result::err);
         if let Some(first) = failures.next() {
             let left = 1 + failures.count();
